@@ -1,0 +1,101 @@
+"""The only place where Prefect is set up: quiet, offline, with the task runner and the gates that stages use."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+# Read by Prefect when it is imported: no word leaves the machine.
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+
+from prefect import get_run_logger
+from prefect.blocks.system import Secret
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.concurrency.sync import concurrency
+from prefect.exceptions import MissingContextError
+from prefect.futures import PrefectFuture
+from prefect.states import Completed
+from prefect.tasks import Task, exponential_backoff
+
+from infra.errors import ConfigurationError, DataError, StorageError, UnlearnableError
+
+# Options of every task that touches storage: try again, with jitter, after a storage error that may pass.
+RETRIES: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=1),
+    "retry_jitter_factor": 0.5,
+}
+
+
+def may_pass(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
+    """Retry condition: True for a storage error that trying again may mend, and for nothing else."""
+    del task, run
+    try:
+        state.result(raise_on_failure=True)
+    except StorageError as error:
+        return error.transient
+    except Exception:  # any other failure is final; the task's own state keeps it
+        return False
+    return False
+
+
+RETRIES["retry_condition_fn"] = may_pass
+
+
+def cached(record: Any) -> Any:
+    """A state that shows in the UI as Cached and gives `record`: the done-marker says it is done."""
+    return Completed(name="Cached", message="done before; its marker and its object are there", data=record)
+
+
+def gather(futures: list[PrefectFuture[Any]], what: str) -> list[Any]:
+    """Results of all futures, in order. Raises the one failure, or one that counts and names them.
+
+    A flow that only waits would end Completed although a task failed.
+    """
+    results: list[Any] = []
+    failures: list[Exception] = []
+    for future in futures:
+        try:
+            results.append(future.result())
+        except Exception as error:  # every failure is counted, then raised as one
+            failures.append(error)
+    if not failures:
+        return results
+    if len(failures) == 1 and isinstance(failures[0], UnlearnableError):
+        raise failures[0]
+    first = next((f for f in failures if isinstance(f, UnlearnableError)), failures[0])
+    reasons = "; ".join(str(f) for f in failures[:5])
+    mend = first.mend if isinstance(first, UnlearnableError) else "see the log, mend the cause and run it again"
+    raise DataError(f"{len(failures)}/{len(futures)} {what} failed: {reasons}", mend) from first
+
+
+@contextlib.contextmanager
+def gpu_gate(device: str) -> Iterator[None]:
+    """Hold this machine's GPU gate while a task uses the GPU; on a CPU there is nothing to hold.
+
+    The gate is Prefect's concurrency limit gpu-HOST, when somebody has created it.
+    """
+    if device != "cuda":
+        yield
+        return
+    with concurrency(f"gpu-{socket.gethostname()}", occupy=1):
+        yield
+
+
+def secret_block(name: str | None) -> str | None:
+    """The value of a Prefect Secret block, or None when no block is named. Raises ConfigurationError."""
+    if name is None:
+        return None
+    try:
+        return str(Secret.load(name).get())  # pyright: ignore
+    except ValueError as error:
+        raise ConfigurationError(f"there is no Secret block called {name}", "create it, or use --key-file") from error
+
+
+def log(message: str) -> None:
+    """Write a line to the run's log, inside a run; nowhere outside one."""
+    with contextlib.suppress(MissingContextError):
+        get_run_logger().info(message)

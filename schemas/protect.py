@@ -1,0 +1,132 @@
+"""Protection: what is asked of a job, and what it leaves behind."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import Schema, Stored
+from schemas.dataset import DatasetManifest, SourceSpec
+from schemas.noise import Coverage, ErrorMinimizing, NoiseBudget, NoiseMethod
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+class ProtectConfig(Schema):
+    """Everything that shapes a protected dataset."""
+
+    source: SourceSpec
+    destination: str = Field(min_length=1, description="Where the protected shards go: a folder or bucket to publish.")
+    workspace: str = Field(
+        min_length=1, description="Private place for noise, source models, markers and reports; never published."
+    )
+    budget: NoiseBudget = NoiseBudget()
+    method: NoiseMethod = Field(default=ErrorMinimizing(), description="How the noise is made.")
+    coverage: Coverage = Coverage()
+    public: SourceSpec | None = Field(
+        default=None, description="Public source dataset to fit the noise on; None: the private data itself."
+    )
+    mapping: str | None = Field(
+        default=None,
+        min_length=1,
+        description="YAML or JSON file that names, for each private class, the public class that makes its noise; "
+        "None: classes are matched by name.",
+    )
+    device: DeviceName = Field(default="auto", description="Where tensors live; auto takes the GPU when there is one.")
+    workers: int = Field(default=2, ge=1, le=256, description="Shards worked on at a time.")
+    key_file: str | None = Field(
+        default=None, min_length=1, description="File with the bucket's secret key; UNLEARNABLE_KEY goes first."
+    )
+    key_block: str | None = Field(
+        default=None, min_length=1, description="Name of a Prefect Secret block with the bucket's secret key."
+    )
+
+
+class ClassMatch(Schema):
+    """One private class and the public class that makes its noise."""
+
+    private: str
+    public: str
+
+
+class Mapping(Stored):
+    """Which public class makes the noise for which private class."""
+
+    inputs: str = Field(description="Digest of both datasets' classes and of the way of matching.")
+    how: Literal["identity", "name", "file"] = Field(description="How the classes were matched.")
+    matches: tuple[ClassMatch, ...] = Field(description="One match a private class, in the order of its classes.")
+
+    def public_indices(self, public_names: tuple[str, ...]) -> tuple[int, ...]:
+        """Index into `public_names` for each private class."""
+        return tuple(public_names.index(match.public) for match in self.matches)
+
+
+class ProtectedShard(Stored):
+    """Done-marker of one rewritten shard: written last."""
+
+    inputs: str = Field(description="Digest of the source shard, the noise, the coverage and the algorithm's version.")
+    source: str = Field(description="Name of the source shard.")
+    name: str = Field(description="Name of the protected shard in the destination.")
+    samples: int = Field(ge=0, description="Samples in it.")
+    protected: int = Field(ge=0, description="Samples in it that carry noise.")
+    max_abs_change: int = Field(ge=0, description="Largest change of a stored value, in steps of 1/255.")
+    squared_change: int = Field(ge=0, description="Sum of squared changes over its protected pictures, in 1/255 steps.")
+    values: int = Field(ge=0, description="Number of values in its protected pictures.")
+    class_counts: dict[str, int] = Field(description="Samples by label, as the label is written.")
+    bytes: int = Field(ge=0, description="Size of the stored object.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the stored object.")
+    seconds: float = Field(ge=0, description="Time it took, in seconds.")
+
+
+class ProtectionRecord(Schema):
+    """What the world may know of how a destination was protected: nothing that helps to take the noise off."""
+
+    method: str = Field(description="Kind of the noise.")
+    form: str = Field(description="class-wise or sample-wise.")
+    norm: str = Field(description="The norm that is bounded.")
+    epsilon: int = Field(description="The bound, in steps of 1/255.")
+    fraction: float = Field(description="Share of the samples that was to be protected.")
+    classes: tuple[str, ...] | None = Field(description="Classes that were to be protected; None: all.")
+    protected: int = Field(description="Samples that carry noise.")
+    max_abs_change: int = Field(description="Largest change of a stored value, in steps of 1/255.")
+    software: str = Field(description="Version that wrote the shards.")
+
+
+class ProtectedManifest(Stored):
+    """manifest.json of a destination."""
+
+    job: str = Field(description="Identity of the job that owns this destination.")
+    dataset: DatasetManifest
+    protection: ProtectionRecord
+
+
+class Job(Stored):
+    """job.json of a workspace: which destination it owns."""
+
+    job: str = Field(pattern=r"^[0-9a-f]{32}$", description="Identity of the job, drawn once.")
+    destination: str = Field(description="The destination that this workspace writes.")
+
+
+class ProtectSummary(Schema):
+    """What a protect run did: the object that `protect --json` prints."""
+
+    samples: int
+    protected: int
+    quarantined: int
+    shards: int
+    skipped_shards: int
+    max_abs_change: int
+    seconds: float
+    destination: str
+    workspace: str
+    noise: str = Field(description="Digest of the noise, under WORKSPACE/noise/.")
+    noise_error: float | None = Field(description="Error rate at which the fit was kept; None without a fit.")
+    converged: bool = Field(description="False when the fit ended above lambda: expect weak protection.")
+
+
+class VerifyReport(Schema):
+    """What an audit of a destination found: the object that `verify --json` prints."""
+
+    ok: bool
+    samples: int
+    max_abs_change: int
+    problems: tuple[str, ...]

@@ -1,0 +1,32 @@
+"""What a report is drawn from, besides the runs themselves."""
+
+from pydantic import Field, JsonValue
+
+from schemas.base import Schema
+
+
+class ProtectedSet(Schema):
+    """One protected copy of a dataset, measured on its stored bytes against the originals."""
+
+    method: str = Field(description="Kind of the noise.")
+    form: str = Field(description="class-wise or sample-wise.")
+    epsilon: int = Field(description="Budget in steps of 1/255.")
+    fraction: float = Field(description="Share of the samples that was to be protected.")
+    samples: int = Field(description="Samples in it.")
+    changed: int = Field(description="Samples whose stored picture differs from the original.")
+    max_abs_change: int = Field(description="L-inf: largest change of a stored value, in steps of 1/255.")
+    mean_l2: float = Field(description="Mean L2 norm of a picture's change, values in 0 to 1.")
+    psnr: float | None = Field(description="Peak signal-to-noise ratio over all pictures, in dB; None if unchanged.")
+    noise_error: float | None = Field(default=None, description="Error rate at which the fit was kept, if known.")
+    converged: bool | None = Field(default=None, description="False when the fit ended above lambda; None: not known.")
+
+
+class ReportContext(Schema):
+    """What stands around the numbers of a report."""
+
+    title: str = Field(description="What was evaluated, such as the dataset's name.")
+    protected: tuple[ProtectedSet, ...] = Field(description="The protected copies that were evaluated.")
+    settings: dict[str, JsonValue] = Field(description="Configuration, as it was asked for.")
+    versions: dict[str, str] = Field(description="Software versions by name.")
+    seconds: float = Field(ge=0, description="Time the evaluation took, in seconds.")
+    notes: tuple[str, ...] = Field(default=(), description="What the reader has to know besides, a sentence each.")
