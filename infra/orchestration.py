@@ -37,7 +37,7 @@ def may_pass(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
         state.result(raise_on_failure=True)
     except StorageError as error:
         return error.transient
-    except Exception:  # any other failure is final; the task's own state keeps it
+    except Exception:  # noqa: BLE001 - any other failure is final; the task's own state keeps it
         return False
     return False
 
@@ -60,7 +60,7 @@ def gather(futures: list[PrefectFuture[Any]], what: str) -> list[Any]:
     for future in futures:
         try:
             results.append(future.result())
-        except Exception as error:  # every failure is counted, then raised as one
+        except Exception as error:  # noqa: BLE001 - every failure is counted, then raised as one
             failures.append(error)
     if not failures:
         return results

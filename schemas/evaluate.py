@@ -35,7 +35,7 @@ class Recipe(Schema):
     )
 
 
-TINY_RECIPE = Recipe(epochs=12, lr=0.1, nesterov=True, schedule="one-cycle", crop_padding=0, flip=False)
+TINY_RECIPE = Recipe(epochs=12, batch_size=64, lr=0.1, nesterov=True, schedule="one-cycle", crop_padding=0, flip=False)
 
 
 class TinyVictim(Schema):

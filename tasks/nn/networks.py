@@ -1,0 +1,79 @@
+"""Networks, as source models and as victims. Input float [N, 3, H, W] in [0, 1], no normalisation; output logits.
+
+The paper's pictures are never normalised by mean and deviation, neither while noise is made nor in a victim.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+TINY_WIDTHS = (32, 64, 128, 128)
+_STOCK_FROM = 64
+
+
+class ConvBN(nn.Sequential):
+    """A convolution and its batch normalisation, kept together so that the one folds into the other."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1):
+        conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+        super().__init__(conv, nn.BatchNorm2d(outputs))
+
+
+def tiny(classes: int, widths: Sequence[int] = TINY_WIDTHS) -> nn.Module:
+    """Six 3x3 convolutions with batch normalisation and ReLU, three poolings, mean pooling, one linear layer."""
+    w0, w1, w2, w3 = widths
+    return nn.Sequential(
+        *(ConvBN(3, w0), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+        *(ConvBN(w0, w1), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+        *(ConvBN(w1, w1), nn.ReLU(inplace=True)),
+        *(ConvBN(w1, w2), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+        *(ConvBN(w2, w2), nn.ReLU(inplace=True)),
+        *(ConvBN(w2, w3), nn.ReLU(inplace=True)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(w3, classes)),
+    )
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions beside a shortcut (He et al. 2016, figure 2 left)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.first = ConvBN(inputs, outputs, 3, stride)
+        self.second = ConvBN(outputs, outputs)
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Identity() if same else ConvBN(inputs, outputs, 1, stride)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, inputs, H, W] to [N, outputs, H/stride, W/stride]."""
+        return self.relu(self.second(self.relu(self.first(x))) + self.shortcut(x))
+
+
+def resnet18_cifar(classes: int) -> nn.Module:
+    """ResNet-18 in its CIFAR form: 3x3 stride-1 stem, no max-pool, 11.17 M parameters at 10 classes."""
+    layers: list[nn.Module] = [ConvBN(3, 64), nn.ReLU(inplace=True)]
+    inputs = 64
+    for outputs, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+        layers += [_Block(inputs, outputs, stride), _Block(outputs, outputs, 1)]
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes))
+
+
+def build(name: str, classes: int, size: int, seed: int, widths: Sequence[int] = TINY_WIDTHS) -> nn.Module:
+    """The network `name` (tiny, resnet18) for `classes` classes and pictures of side `size`, initialised by `seed`.
+
+    ResNet-18 takes its CIFAR form below 64 pixels and torchvision's from 64: the stock stem on 32 pixels gives
+    other numbers. Raises ValueError for an unknown name.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if name == "tiny":
+            return tiny(classes, widths)
+        if name == "resnet18" and size < _STOCK_FROM:
+            return resnet18_cifar(classes)
+        if name == "resnet18":
+            from torchvision.models import resnet18  # noqa: PLC0415 - slow to import, and tiny has no need of it
+
+            return resnet18(weights=None, num_classes=classes)
+    raise ValueError(f"no network is called {name}")

@@ -1,0 +1,73 @@
+"""What a fit hands on: tensors and how it went. Plain torch; the record that is stored is made by the stage."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Stopped = Literal["at-lambda", "at-cap", "no-fit"]
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Pictures to fit on: uint8 [N, S, S, 3], their classes int64 [N], and their sample keys, N of them."""
+
+    images: Tensor
+    labels: Tensor
+    keys: tuple[str, ...]
+    classes: int
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures in pixels: the working size."""
+        return self.images.shape[1]
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of min-min: error rate 0 to 1, mean cross-entropy in nats, seconds, gradient passes over a picture."""
+
+    round: int
+    error: float
+    loss: float
+    seconds: float
+    image_steps: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Fitted noise: named tensors (noise as int8 in 1/255 steps, or a source model's state) and the fit's history."""
+
+    tensors: dict[str, Tensor]
+    rounds: tuple[Round, ...] = ()
+    kept_round: int | None = None
+    stopped: Stopped = "no-fit"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures to perturb: uint8 [B, S, S, 3] at the working size, their source classes int64 [B], B sample keys."""
+
+    images: Tensor
+    labels: Tensor
+    keys: tuple[str, ...] = field(default=())
+
+
+def to_steps(noise: Tensor, epsilon: int) -> Tensor:
+    """Noise in [0, 1] units, any shape -> int8 in steps of 1/255, rounded to nearest and within +-epsilon."""
+    return (noise * 255).round().clamp(-epsilon, epsilon).to(torch.int8)
+
+
+def key_hash(key: str) -> int:
+    """A 63-bit number for a sample key (FNV-1a): to find a sample's noise without storing the keys themselves."""
+    value = 0xCBF29CE484222325
+    for byte in key.encode():
+        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return value >> 1
+
+
+def key_hashes(keys: tuple[str, ...]) -> Tensor:
+    """int64 [N]: `key_hash` of each key."""
+    return torch.from_numpy(np.array([key_hash(k) for k in keys], dtype=np.int64))
