@@ -1,7 +1,6 @@
 """Where tensors live, and the arithmetic that pays there."""
 
 import functools
-import os
 
 import torch
 
@@ -46,8 +45,3 @@ def autocast(device: torch.device) -> torch.autocast:
 def precision(device: torch.device) -> str:
     """Name of the arithmetic that `autocast` gives: bf16 or fp32."""
     return "bf16" if fast_bf16(device.type) else "fp32"
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -23,15 +23,13 @@ def load_key(workspace: Folder, key_file: str | None, block_secret: str | None =
     if key_file is not None:
         try:
             return _checked(Path(key_file).expanduser().read_text(), key_file)
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise ConfigurationError(f"key file {key_file} can't be read: {error}", "give a text file") from error
     if block_secret is not None:
         return _checked(block_secret, "the Secret block")
     kept = workspace.read_optional(FILE)
     if kept is None:
-        workspace.write(FILE, (secrets.token_hex(32) + "\n").encode())
-        if workspace.is_local:
-            os.chmod(workspace.object_path(FILE), 0o600)
+        workspace.write(FILE, (secrets.token_hex(32) + "\n").encode(), private=True)
         kept = workspace.read(FILE)
     return _checked(kept.decode(errors="replace"), workspace.object_url(FILE))
 

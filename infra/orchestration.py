@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 # Read by Prefect when it is imported: no word leaves the machine.
@@ -21,6 +22,8 @@ from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 
 from infra.errors import ConfigurationError, DataError, StorageError, UnlearnableError
+
+CACHED = "Cached"
 
 # Options of every task that touches storage: try again, with jitter, after a storage error that may pass.
 RETRIES: dict[str, Any] = {
@@ -47,11 +50,19 @@ RETRIES["retry_condition_fn"] = may_pass
 
 def cached(record: Any) -> Any:
     """A state that shows in the UI as Cached and gives `record`: the done-marker says it is done."""
-    return Completed(name="Cached", message="done before; its marker and its object are there", data=record)
+    return Completed(name=CACHED, message="done before; its marker and its object are there", data=record)
 
 
-def gather(futures: list[PrefectFuture[Any]], what: str) -> list[Any]:
-    """Results of all futures, in order. Raises the one failure, or one that counts and names them.
+@dataclass(frozen=True)
+class Gathered:
+    """Results of a stage's tasks, in order, and how many of them were done before."""
+
+    results: list[Any]
+    cached: int
+
+
+def gather(futures: list[PrefectFuture[Any]], what: str) -> Gathered:
+    """Results of all futures. Raises the one failure, or one that counts and names them.
 
     A flow that only waits would end Completed although a task failed.
     """
@@ -63,7 +74,7 @@ def gather(futures: list[PrefectFuture[Any]], what: str) -> list[Any]:
         except Exception as error:  # noqa: BLE001 - every failure is counted, then raised as one
             failures.append(error)
     if not failures:
-        return results
+        return Gathered(results, sum(future.state.name == CACHED for future in futures))
     if len(failures) == 1 and isinstance(failures[0], UnlearnableError):
         raise failures[0]
     first = next((f for f in failures if isinstance(f, UnlearnableError)), failures[0])

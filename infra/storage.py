@@ -40,16 +40,27 @@ def storage_errors(verb: str, url: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise StorageError(f"can't {verb} {url}: no space left", "free some space and run it again") from error
+        if _is_of_network(error):
+            raise _network_error(verb, url, error) from error
         transient = error.errno in _TRANSIENT or isinstance(error, ConnectionError | TimeoutError)
         raise StorageError(f"can't {verb} {url}: {_reason(error)}", "check the place", transient) from error
     except Exception as error:
         if "Credentials" in type(error).__name__:
             mend = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
             raise StorageError(f"can't {verb} {url}: {_reason(error)}", mend) from error
-        if type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp", "urllib3"}:
-            mend = "check AWS_ENDPOINT_URL, the bucket's name and the network"
-            raise StorageError(f"can't {verb} {url}: {_reason(error)}", mend, transient=True) from error
+        if _is_of_network(error):
+            raise _network_error(verb, url, error) from error
         raise
+
+
+def _is_of_network(error: Exception) -> bool:
+    """True for an error of a network library; some of these (timeouts of botocore's) are OSErrors as well."""
+    return type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp", "urllib3"}
+
+
+def _network_error(verb: str, url: str, error: Exception) -> StorageError:
+    mend = "check AWS_ENDPOINT_URL, the bucket's name and the network"
+    return StorageError(f"can't {verb} {url}: {_reason(error)}", mend, transient=True)
 
 
 def _reason(error: Exception) -> str:
@@ -105,7 +116,7 @@ class Folder:
     def identity(self) -> str:
         """One text for one place, however it was written: to tell whether two places are the same or nested."""
         if self.is_local:
-            return "file://" + os.path.realpath(self.path)
+            return "file://" + os.path.realpath(self.path or "/")
         protocol = self.fs.protocol
         return f"{protocol if isinstance(protocol, str) else protocol[0]}://{self.path.lstrip('/')}"
 
@@ -118,7 +129,8 @@ class Folder:
         """All bytes of the object `name`. Raises StorageError."""
         url = self.object_url(name)
         with storage_errors("read", url):
-            return bytes(self.fs.cat_file(self.object_path(name)))
+            data: Any = self.fs.cat_file(self.object_path(name))
+            return bytes(data)
 
     def read_optional(self, name: str) -> bytes | None:
         """All bytes of the object `name`, or None when there is none. Raises StorageError for all else."""
@@ -129,12 +141,15 @@ class Folder:
                 return None
             raise
 
-    def write(self, name: str, data: bytes) -> None:
-        """Put the object `name`, whole or not at all. Raises StorageError."""
+    def write(self, name: str, data: bytes, private: bool = False) -> None:
+        """Put the object `name`, whole or not at all. Raises StorageError.
+
+        `private`: on a disk, a file that its owner alone can read, from its first byte on.
+        """
         url = self.object_url(name)
         with storage_errors("write", url):
             if self.is_local:
-                _write_local(Path(self.object_path(name)), data)
+                _write_local(Path(self.object_path(name)), data, 0o600 if private else 0o666)
             else:
                 self.fs.pipe_file(self.object_path(name), data)
 
@@ -158,7 +173,7 @@ class Folder:
         """
         with storage_errors("list", self.url):
             try:
-                found = self.fs.find(self.path, detail=True)
+                found: Any = self.fs.find(self.path, detail=True)
             except FileNotFoundError:
                 return {}
             if self.is_local and not os.access(self.path, os.R_OK | os.X_OK) and os.path.exists(self.path):
@@ -195,11 +210,11 @@ def _is_temporary(name: str) -> bool:
     return name.rsplit("/", 1)[-1].startswith(TEMPORARY)
 
 
-def _write_local(target: Path, data: bytes) -> None:
+def _write_local(target: Path, data: bytes, mode: int) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
     try:
-        with temporary.open("wb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

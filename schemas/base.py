@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Schema(BaseModel):
     """A noun that crosses a stage's border: immutable, and no field that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Stored(Schema):
@@ -19,14 +19,14 @@ class Stored(Schema):
     schema_version: Literal[1] = Field(default=1, description="Version of this record's layout.")
 
 
-def canonical(value: JsonValue | BaseModel) -> str:
+def canonical(value: Any) -> str:
     """The one JSON text of `value`: sorted keys, no spaces, so that equal content is equal text."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def digest(*parts: JsonValue | BaseModel) -> str:
-    """SHA-256 (64 hex digits) over the canonical JSON of `parts`, in their order."""
+def digest(*parts: Any) -> str:
+    """SHA-256 (64 hex digits) over the canonical JSON of `parts` (plain values or models), in their order."""
     hasher = hashlib.sha256()
     for part in parts:
         hasher.update(canonical(part).encode())

@@ -35,7 +35,21 @@ class Recipe(Schema):
     )
 
 
-TINY_RECIPE = Recipe(epochs=12, batch_size=64, lr=0.1, nesterov=True, schedule="one-cycle", crop_padding=0, flip=False)
+class TinyRecipe(Recipe):
+    """The same fields with the small net's defaults: it needs a short, steep schedule, and no augmentation."""
+
+    epochs: int = Field(default=12, ge=1, description="Passes over the training pictures.")
+    batch_size: int = Field(default=64, ge=2, description="Pictures a batch.")
+    lr: float = Field(default=0.1, gt=0, description="Peak learning rate of SGD.")
+    nesterov: bool = Field(default=True, description="Nesterov momentum.")
+    schedule: Literal["cosine", "one-cycle", "constant"] = Field(
+        default="one-cycle",
+        description="Learning rate over time: cosine to 0 by epoch, one-cycle by step, or constant.",
+    )
+    crop_padding: int = Field(
+        default=0, ge=0, le=64, description="Random crop after padding by so many pixels; 0: none."
+    )
+    flip: bool = Field(default=False, description="Random horizontal flip.")
 
 
 class TinyVictim(Schema):
@@ -43,7 +57,7 @@ class TinyVictim(Schema):
 
     kind: Literal["tiny"] = "tiny"
     widths: tuple[int, int, int, int] = Field(default=(32, 64, 128, 128), description="Channels of its four stages.")
-    recipe: Recipe = TINY_RECIPE
+    recipe: TinyRecipe = TinyRecipe()
 
 
 class ResNet18Victim(Schema):
@@ -96,7 +110,9 @@ Countermeasure = Annotated[NoCountermeasure | Grayscale | Jpeg, Field(discrimina
 class EvaluateConfig(Schema):
     """Everything that shapes an evaluation."""
 
-    protected: str = Field(min_length=1, description="Destination of a protect run: the protected shards.")
+    protected: tuple[str, ...] = Field(
+        min_length=1, description="Destinations of protect runs, all made from the same source: the protected shards."
+    )
     clean: SourceSpec = Field(description="The source that they were made from: gives the clean baseline.")
     test: SourceSpec = Field(description="Clean pictures to test on; never seen in training.")
     workspace: str = Field(min_length=1, description="Private place; the report goes to WORKSPACE/reports/.")
@@ -151,3 +167,10 @@ class ReportRecord(Stored):
     rows: int = Field(description="Rows of the frame.")
     created: str = Field(description="When, in UTC, ISO 8601.")
     verdict: str = Field(description="The report's first sentence.")
+
+
+class Evaluation(Schema):
+    """What an evaluate run gives: its rows and the report drawn from them."""
+
+    runs: tuple[VictimRun, ...]
+    report: ReportRecord

@@ -34,6 +34,9 @@ class ErrorMinimizing(Schema):
         "shard by shard. joint: the paper's algorithm; all pictures in memory.",
     )
     source_model: NetworkName = Field(default="tiny", description="The network the noise is made with.")
+    widths: tuple[int, int, int, int] = Field(
+        default=(32, 64, 128, 128), description="Channels of the source model's stages, when it is tiny."
+    )
     working_size: int | None = Field(
         default=None,
         ge=8,
@@ -48,8 +51,11 @@ class ErrorMinimizing(Schema):
     perturb_steps: int = Field(default=5, ge=1, le=1000, description="two-phase: PGD steps a picture once fitted.")
     perturb_alpha: float = Field(default=0.25, gt=0, le=2, description="two-phase: their size, as a part of epsilon.")
     model_steps: int = Field(default=20, ge=1, description="M: optimiser steps of the source model in a round.")
-    stop_error: float = Field(default=0.02, ge=0, lt=1, description="lambda: stop at this error rate or below.")
-    max_rounds: int = Field(default=20, ge=1, description="Stop after so many rounds in any case, and say so.")
+    stop_error: float = Field(default=0.01, ge=0, lt=1, description="lambda: stop at this error rate or below.")
+    min_rounds: int = Field(
+        default=10, ge=1, description="Rounds before which the fit neither stops nor keeps a result, unless capped."
+    )
+    max_rounds: int = Field(default=30, ge=1, description="Stop after so many rounds in any case, and say so.")
     subset: float = Field(
         default=0.2, gt=0, le=1, description="class-wise: share of the fit's samples that a noise step runs over."
     )
@@ -85,7 +91,9 @@ NoiseMethod = Annotated[ErrorMinimizing | RandomNoise, Field(discriminator="kind
 class Coverage(Schema):
     """Which samples are protected. The choice is a keyed hash of the sample's key: stable, and without state."""
 
-    fraction: float = Field(default=1.0, gt=0, le=1, description="Share of the samples, of each class alike.")
+    fraction: float = Field(
+        default=1.0, gt=0, le=1, description="Share of the samples, the same in expectation for each class."
+    )
     classes: tuple[str, ...] | None = Field(
         default=None, min_length=1, description="Names of the classes to protect; None: all."
     )

@@ -1,6 +1,7 @@
 """Batch normalisation folded into the convolutions: exact in eval mode, and the faster network for PGD."""
 
 import copy
+import itertools
 
 import torch
 from torch import nn
@@ -23,7 +24,7 @@ def fold(model: nn.Module) -> nn.Module:
 
 def _fold_children(parent: nn.Module) -> None:
     children = list(parent.named_children())
-    for (name, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
+    for (name, conv), (norm_name, norm) in itertools.pairwise(children):
         if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and conv.out_channels == norm.num_features:
             setattr(parent, name, fuse_conv_bn_eval(conv, norm))
             setattr(parent, norm_name, nn.Identity())

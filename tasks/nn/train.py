@@ -40,12 +40,12 @@ class Epoch:
 
 def sgd(model: nn.Module, lr: float, momentum: float, weight_decay: float, nesterov: bool = False) -> torch.optim.SGD:
     """SGD over all of `model`'s parameters."""
-    return torch.optim.SGD(
-        model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov
-    )
+    return torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
 
-def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, clip: float) -> tuple[Tensor, Tensor]:
+def step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, clip: float
+) -> tuple[Tensor, Tensor]:
     """One optimiser step on float [N, 3, H, W] and int64 [N]; gives the mean loss and the count of right answers."""
     with autocast(x.device):
         logits = model(x)

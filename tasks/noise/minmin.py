@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor, nn
 
+from infra.errors import DataError
 from tasks.nn import networks
 from tasks.nn.batches import endless, to_float
 from tasks.nn.fold import fold
@@ -56,14 +57,19 @@ class Outcome:
 
 
 def run(method: "ErrorMinimizing", data: FitData, state: NoiseState, seed: int, on_round: OnRound) -> Outcome:
-    """Rounds of min-min until the error is at lambda or the cap of rounds is reached."""
-    model = networks.build(method.source_model, data.classes, data.size, seed)
-    model = model.to(data.images.device, memory_format=torch.channels_last)
+    """Rounds of min-min until the error is at lambda or the cap of rounds is reached.
+
+    Ends early when the loss is no longer a number. Raises DataError when no round was kept by then.
+    """
+    model = networks.build(method.source_model, data.classes, data.size, seed, method.widths)
+    model = model.to(data.images.device).to(memory_format=torch.channels_last)
     optimizer = sgd(model, method.lr, method.momentum, method.weight_decay)
     generator = torch.Generator().manual_seed(seed)
     # The iterator runs on through the rounds; it does not start again in each.
     batches = endless(len(data.images), min(method.batch_size, len(data.images)), generator)
     rounds: list[Round] = []
+    # A source model that has learnt the pictures themselves has a low error before the noise is worth anything.
+    first = min(method.min_rounds, method.max_rounds)
     best: tuple[float, float] = (math.inf, math.inf)
     kept, kept_model, kept_noise = 0, model, state.snapshot()
     for number in range(1, method.max_rounds + 1):
@@ -74,11 +80,17 @@ def run(method: "ErrorMinimizing", data: FitData, state: NoiseState, seed: int, 
         error, loss = _measure(frozen, data, state, method.batch_size)
         rounds.append(Round(number, error, loss, time.perf_counter() - started, passes))
         on_round(rounds[-1])
-        if (error, loss) < best:
+        if not math.isfinite(loss):
+            break  # a network with NaN in it answers class 0 to everything, and stays so
+        if number >= first and (error, loss) < best:
             best = (error, loss)
             kept, kept_model, kept_noise = number, copy.deepcopy(model), state.snapshot()
-        if error <= method.stop_error:
+        if number >= first and error <= method.stop_error:
             break
+    if kept == 0:
+        raise DataError(
+            f"the source model's loss is not a number in round {len(rounds)}", "fit with a smaller learning rate"
+        )
     stopped: Stopped = "at-lambda" if best[0] <= method.stop_error else "at-cap"
     return Outcome(kept_model, kept_noise, tuple(rounds), kept, stopped)
 

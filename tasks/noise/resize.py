@@ -30,4 +30,4 @@ def to_picture(noise: NDArray[np.int8], height: int, width: int, epsilon: int) -
 
 def add(picture: NDArray[np.uint8], noise: NDArray[np.int16]) -> NDArray[np.uint8]:
     """uint8 [H, W, 3] + int16 [H, W, 3] in 1/255 steps -> uint8, clipped to 0..255."""
-    return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U))
+    return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U), dtype=np.uint8)

@@ -34,9 +34,7 @@ class SampleWise:
         for chosen in torch.arange(len(self._noise), device=self._noise.device).split(method.batch_size):
             x = to_float(self._data.images[chosen])
             labels, start = self._data.labels[chosen], self.look_up(chosen)
-            delta = minimise(
-                model, x, labels, start, epsilon=epsilon, alpha=method.alpha * epsilon, steps=method.steps
-            )
+            delta = minimise(model, x, labels, start, epsilon=epsilon, alpha=method.alpha * epsilon, steps=method.steps)
             self._noise[chosen] = to_steps(delta, self._steps).permute(0, 2, 3, 1)
         return method.steps * len(self._noise)
 

@@ -32,3 +32,19 @@ class Reject:
     key: str
     source: str
     reason: str
+
+
+_MAGIC = {b"\xff\xd8\xff": "jpg", b"\x89PNG\r\n\x1a\n": "png", b"GIF8": "gif"}
+
+
+def is_picture(extension: str, data: bytes | None = None) -> bool:
+    """True for a picture by its name (the last part of a member's extension) or by its first bytes."""
+    named = extension.rpartition(".")[2].lower() in PICTURE_EXTENSIONS
+    return named or (data is not None and sniff(data) is not None)
+
+
+def sniff(data: bytes) -> str | None:
+    """The picture extension that the first bytes tell, or None."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    return next((extension for magic, extension in _MAGIC.items() if data.startswith(magic)), None)

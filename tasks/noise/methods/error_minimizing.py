@@ -23,9 +23,7 @@ VERSION = 1
 _MODEL = "model."
 
 
-def fit(
-    method: "ErrorMinimizing", epsilon: int, data: FitData, key: BucketKey, on_round: minmin.OnRound
-) -> Fitted:
+def fit(method: "ErrorMinimizing", epsilon: int, data: FitData, key: BucketKey, on_round: minmin.OnRound) -> Fitted:
     """Rounds of min-min on `data`; see minmin.run.
 
     Tensors of the result. class-wise: `noise` int8 [classes, 3, S, S]. joint: `noise` int8 [N, S, S, 3] and
@@ -70,9 +68,9 @@ class Perturber:
         self._model = self._source_model(classes, size) if self._two_phase else None
 
     def _source_model(self, classes: int, size: int) -> nn.Module:
-        model = networks.build(self._method.source_model, classes, size, seed=0)
+        model = networks.build(self._method.source_model, classes, size, 0, self._method.widths)
         model.load_state_dict({name.removeprefix(_MODEL): tensor for name, tensor in self._tensors.items()})
-        return fold(model.to(self._device, memory_format=torch.channels_last))
+        return fold(model.to(self._device).to(memory_format=torch.channels_last))
 
     def noise(self, batch: Batch) -> Tensor:
         """Noise int8 [B, S, S, 3] in 1/255 steps, within +-epsilon. Raises DataError for a sample joint never saw."""

@@ -1,0 +1,67 @@
+# Everything a person does here, one word each. `make` lists it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+# Prefect reads these when it is imported: no word leaves the machine.
+export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
+export DO_NOT_TRACK ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types contract check format bench lock clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## make .venv and install what requirements.lock pins
+
+demo: $(STAMP) ## protect, evaluate and report on the embedded dataset
+	$(BIN)/unlearnable demo
+
+test: $(STAMP) ## run the tests
+	$(BIN)/pytest
+
+lint: $(STAMP) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## pyright
+	$(BIN)/pyright
+
+contract: $(STAMP) ## who may import whom (.importlinter)
+	$(BIN)/lint-imports --no-logo
+
+check: lint types contract test ## lint, types, contract and test
+
+format: $(STAMP) ## let ruff mend and format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## run the benchmarks of benchmarks/
+	@set -e; found=; \
+	for file in benchmarks/*.py; do \
+		case "$$file" in */_*|*'*'*) continue ;; esac; \
+		found=1; echo "== $$file"; $(BIN)/python "$$file"; \
+	done; \
+	if [ -z "$$found" ]; then echo "benchmarks/ holds no benchmark yet"; fi
+
+lock: $(STAMP) ## make requirements.lock again from pyproject.toml
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev \
+		--no-annotate --no-header --quiet -o requirements.lock pyproject.toml
+
+clean: ## remove .venv, caches and builds
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip knows hashes but picks a torch and a torchvision that don't fit; so it installs the pinned uv and no more.
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; name one: make setup PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), but 3.11 or newer is needed; name one: make setup PYTHON=python3.11" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r .venv/uv.txt
+	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@

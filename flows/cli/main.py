@@ -1,0 +1,77 @@
+"""`unlearnable`: the command line. Thin: it builds parameters and calls the flows that the deployments call.
+
+Exit status: 0 done, 1 the job failed, 2 bad usage or configuration.
+"""
+
+import logging
+import os
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from flows.cli import demo, evaluate, plan, protect, report, status, verify
+from infra.errors import UnlearnableError, one_line
+
+app = typer.Typer(
+    help="Protect image datasets against unauthorised training, and prove what the protection is worth.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.command)
+app.command("plan")(plan.command)
+app.command("protect")(protect.command)
+app.command("verify")(verify.command)
+app.command("evaluate")(evaluate.command)
+app.command("status")(status.command)
+app.command("report")(report.command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"unlearnable {version('unlearnable')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run a command; errors are one line on stderr, a traceback only with --debug."""
+    debug = "--debug" in sys.argv
+    _quiet(debug)
+    try:
+        app()
+    except UnlearnableError as error:
+        _fail(str(error), error.exit_status, debug)
+    except KeyboardInterrupt:
+        _fail("interrupted; run the same command again to go on from here", 130, debug)
+    except Exception as error:  # noqa: BLE001 - the last resort of a command line
+        text = f"unexpected {type(error).__name__}: {error}; run it again with --debug to see where"
+        _fail(text, 1, debug)
+
+
+def _fail(text: str, exit_status: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    print(f"error: {one_line(text)}", file=sys.stderr)
+    sys.exit(exit_status)
+
+
+def _quiet(debug: bool) -> None:
+    """Keep Prefect's own lines off the console (a server still gets them), unless debugging or told otherwise."""
+    if debug:
+        return
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "ERROR")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    logging.getLogger("botocore").setLevel(logging.CRITICAL)

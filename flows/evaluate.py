@@ -1,0 +1,42 @@
+"""Evaluate protected copies: measure them, train victims, report."""
+
+import time
+from importlib.metadata import version
+
+from prefect import flow
+
+from infra import progress
+from infra.runners import map_tasks
+from schemas.evaluate import EvaluateConfig, Evaluation
+from schemas.report import ReportContext
+from tasks.evaluate.cells import cells, steps
+from tasks.evaluate.measure import name_of, require_distinct
+from tasks.evaluate.stage import measure_copy, train_victim
+from tasks.report.stage import write_evaluation
+
+# Training takes all the cores or the whole GPU that there is: runs follow one another.
+_RUNS_AT_A_TIME = 1
+
+
+@flow(name="evaluate", flow_run_name="evaluate {config.protected}")
+def evaluate(config: EvaluateConfig) -> Evaluation:
+    """Train victims on protected copies and on the clean pictures, test them on clean pictures, and report."""
+    started = time.perf_counter()
+    copies = map_tasks(measure_copy, config.protected, _RUNS_AT_A_TIME, "protected copies", config=config).results
+    require_distinct(copies)
+
+    progress.start("evaluate", steps(config), "epochs")
+    runs = map_tasks(train_victim, cells(config), _RUNS_AT_A_TIME, "victims", config=config).results
+    progress.finish("evaluate")
+
+    context = ReportContext(
+        title=name_of(config.clean),
+        protected=tuple(copies),
+        settings=config.model_dump(mode="json"),
+        versions={
+            name: version(name) for name in ("unlearnable", "torch", "torchvision", "prefect", "opencv-python-headless")
+        },
+        seconds=time.perf_counter() - started,
+    )
+    report = write_evaluation(config, runs, context)
+    return Evaluation(runs=tuple(runs), report=report)

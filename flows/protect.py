@@ -1,0 +1,67 @@
+"""Protect a dataset: look, match, fit, rewrite, publish."""
+
+import time
+
+from prefect import flow
+
+from infra import progress
+from infra.runners import map_tasks, run_task
+from infra.storage import Folder
+from schemas.dataset import DatasetManifest, SourceSpec
+from schemas.noise import NoiseRecord
+from schemas.protect import ProtectConfig, ProtectedManifest, ProtectSummary
+from tasks.match.stage import match_classes
+from tasks.noise.stage import fit_noise
+from tasks.rewrite.stage import check_coverage, claim, publish_dataset, rewrite_shard
+from tasks.shard.stage import index_shard, plan_source, write_manifest
+
+
+@flow(name="protect", flow_run_name="protect {config.source.url} to {config.destination}", validate_parameters=True)
+def protect(config: ProtectConfig) -> ProtectSummary:
+    """Protect every image of a dataset with error-minimizing noise, and publish the protected copy."""
+    started = time.perf_counter()
+    job = claim(config)
+    private = index_dataset(config.source, config, "dataset")
+    public = index_dataset(config.public, config, "public") if config.public else None
+    check_coverage(config, private)
+    mapping = match_classes(private, public, config.mapping, config.workspace)
+    noise = run_task(fit_noise, config, private, public)
+
+    progress.start("rewrite", len(private.shards), "shards")
+    same = {"config": config, "dataset": private, "mapping": mapping, "noise": noise}
+    rewritten = map_tasks(rewrite_shard, private.shards, config.workers, "shards", **same)
+    progress.finish("rewrite")
+
+    published = publish_dataset(config, job, private, rewritten.results)
+    return summarise(config, published, noise, rewritten.cached, time.perf_counter() - started)
+
+
+def index_dataset(spec: SourceSpec, config: ProtectConfig, place: str) -> DatasetManifest:
+    """Cut a dataset into shards and index each; WORKSPACE/PLACE keeps what is found."""
+    folder = Folder(config.workspace).child(place).url
+    plan = plan_source(spec)
+    progress.start("index", len(plan.units), "shards")
+    indices = map_tasks(index_shard, plan.units, config.workers, "shards", spec=spec, place=folder)
+    progress.finish("index")
+    return write_manifest(spec, plan, indices.results, folder)
+
+
+def summarise(
+    config: ProtectConfig, published: ProtectedManifest, noise: NoiseRecord, skipped: int, seconds: float
+) -> ProtectSummary:
+    """What the run did, in numbers."""
+    kept = next((r for r in noise.rounds if r.round == noise.kept_round), None)
+    return ProtectSummary(
+        samples=published.dataset.samples,
+        protected=published.protection.protected,
+        quarantined=published.dataset.quarantined,
+        shards=len(published.dataset.shards),
+        skipped_shards=skipped,
+        max_abs_change=published.protection.max_abs_change,
+        seconds=seconds,
+        destination=config.destination,
+        workspace=config.workspace,
+        noise=noise.inputs[:16],
+        noise_error=kept.error if kept else None,
+        converged=noise.converged,
+    )

@@ -1,0 +1,17 @@
+"""What a process computes once and shares between its tasks."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import ParamSpec, TypeVar, cast
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def shared(most: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Keep the results of the last `most` different calls; all arguments must be hashable, as schemas are."""
+
+    def keep(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        return cast(Callable[_P, _R], lru_cache(maxsize=most)(function))
+
+    return keep

@@ -1,0 +1,46 @@
+"""A protected copy measured on its stored bytes."""
+
+import math
+from collections.abc import Sequence
+
+from infra.errors import ConfigurationError
+from schemas.dataset import SourceSpec
+from schemas.protect import ProtectedManifest
+from schemas.report import ProtectedSet
+from tasks.rewrite.audit import Audit
+
+
+def protected_set(manifest: ProtectedManifest, audit: Audit) -> ProtectedSet:
+    """What an audit measured, as a row of the report."""
+    protection = manifest.protection
+    return ProtectedSet(
+        method=protection.method,
+        form=protection.form,
+        epsilon=protection.epsilon,
+        fraction=protection.fraction,
+        samples=audit.samples,
+        changed=audit.changed,
+        max_abs_change=audit.max_abs_change,
+        mean_l2=audit.l2 / max(1, audit.samples),
+        psnr=psnr(audit.squared_change, audit.values),
+    )
+
+
+def require_distinct(copies: Sequence[ProtectedSet]) -> None:
+    """Raise ConfigurationError when two copies would carry the same name in the report."""
+    names = [(each.method, each.form, each.epsilon, each.fraction) for each in copies]
+    if len(set(names)) < len(names):
+        problem = "two of the protected copies have the same method, form, epsilon and fraction"
+        raise ConfigurationError(problem, "evaluate them one by one: a report could not tell them apart")
+
+
+def psnr(squared_change: int, values: int) -> float | None:
+    """Peak signal-to-noise ratio in dB, from squared changes in steps of 1/255; None when nothing changed."""
+    return None if squared_change == 0 else 10 * math.log10(255**2 * values / squared_change)
+
+
+def name_of(spec: SourceSpec) -> str:
+    """A short name for a dataset: the last part of its URL that says something."""
+    url = spec.url.split("?")[0].rstrip("/")
+    name = url.removeprefix("torchvision://").rsplit("/", 1)[-1]
+    return name if name not in {"", ".", ".."} and "*" not in name else url

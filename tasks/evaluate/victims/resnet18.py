@@ -1,0 +1,16 @@
+"""ResNet-18 as a victim."""
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from tasks.nn import networks
+
+if TYPE_CHECKING:
+    from schemas.evaluate import ResNet18Victim
+
+
+def build(victim: "ResNet18Victim", classes: int, size: int, seed: int) -> nn.Module:
+    """A fresh network for `classes` classes and pictures of side `size`: its CIFAR form below 64 pixels."""
+    del victim
+    return networks.build("resnet18", classes, size, seed)

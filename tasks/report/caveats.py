@@ -1,0 +1,122 @@
+"""What weakens the numbers of a report, a sentence each: seeds, gaps, missing baselines, fits that fell short."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from infra.errors import one_line
+from schemas.report import ProtectedSet, ReportContext
+from tasks.report.display import CLEAN, PLAIN, accuracy, copy_name, listing, records
+from tasks.report.summary import COPY
+
+LITTLE_ROOM = 10.0
+
+
+def caveats(summary: pd.DataFrame, context: ReportContext) -> list[str]:
+    """Every caveat that applies, in the order in which a reader should hear them."""
+    protected = summary[summary["method"] != CLEAN]
+    return [
+        *_seeds(summary),
+        *_baseline(protected),
+        *_countermeasures(protected),
+        *_stored(context),
+        *_random(protected),
+        *_diverged(summary),
+        *_gaps(summary, context),
+    ]
+
+
+def _seeds(summary: pd.DataFrame) -> Iterator[str]:
+    counts = summary.loc[summary["seeds"] > 0, "seeds"]
+    if counts.empty or counts.min() > 1:
+        return
+    which = "Only one seed was run" if counts.max() == 1 else "Some numbers come from one seed"
+    yield f"{which}: one run proves little; use at least 3."
+
+
+def _baseline(protected: pd.DataFrame) -> Iterator[str]:
+    if protected.empty:
+        return
+    bare = protected[protected["ceiling"].isna()]
+    if len(bare) == len(protected):
+        yield "There is no clean baseline, so how much protection is kept is not known."
+    elif len(bare):
+        yield f"There is no clean baseline for {_cells(bare)}."
+    room = protected["ceiling"] - protected["chance"]
+    if (room < LITTLE_ROOM).any():
+        low = records(protected)[int(room.fillna(np.inf).to_numpy().argmin())]
+        yield (
+            f"The clean baseline itself learned little ({accuracy(low['ceiling'])} % for {_cell(low)}, "
+            f"{accuracy(low['chance'])} % by chance), so the share of protection kept means little there."
+        )
+
+
+def _countermeasures(protected: pd.DataFrame) -> Iterator[str]:
+    """One sentence for all copies that met none, naming them when others met some."""
+    met = {key: (cells["countermeasure"] != PLAIN).any() for key, cells in protected.groupby(COPY, sort=False)}
+    if not met or all(met.values()):
+        return
+    names = [copy_name(dict(zip(COPY, key, strict=True))) for key, tried in met.items() if not tried]
+    which = f" on {listing(names)}" if any(met.values()) else ""
+    yield f"No countermeasure was tried{which}: the worst case is not known, and the plain number alone proves little."
+
+
+def _stored(context: ReportContext) -> Iterator[str]:
+    for copy in context.protected:
+        name = _copy(copy)
+        if copy.converged is False:
+            error = "" if copy.noise_error is None else f" (error {copy.noise_error:.2f})"
+            yield f"The fit of {name} did not converge{error}: this is not the best that the method can do."
+        if copy.changed == 0:
+            yield f"No stored picture of {name} differs from its original: nothing is protected there."
+        if copy.max_abs_change > copy.epsilon:
+            yield f"{name} exceeds its budget as stored: values change by up to {copy.max_abs_change}/255."
+
+
+def _random(protected: pd.DataFrame) -> Iterator[str]:
+    if (protected["method"] == "random").any():
+        yield "Random noise is a baseline to compare with, not a protection."
+
+
+def _diverged(summary: pd.DataFrame) -> Iterator[str]:
+    lost = int(summary["diverged"].sum())
+    if lost:
+        runs = "1 run" if lost == 1 else f"{lost} runs"
+        cells = _cells(summary[summary["diverged"] > 0], of_copy=True)
+        yield f"{runs} diverged and {'is' if lost == 1 else 'are'} left out of the means: {cells}."
+
+
+def _gaps(summary: pd.DataFrame, context: ReportContext) -> Iterator[str]:
+    """Cells of copy x victim x countermeasure that no run filled, seeds that are missing, copies not trained on."""
+    filled = summary[summary["seeds"] > 0]
+    if len(filled) and filled["seeds"].nunique() > 1:
+        yield f"Not every number has the same seeds: from {filled['seeds'].min()} to {filled['seeds'].max()} of them."
+    there = {(_copy(row), row["dataset"], row["victim"], row["countermeasure"]) for row in records(summary)}
+    copies = {(_copy(row), row["dataset"]): None for row in records(summary[summary["method"] != CLEAN])}
+    wanted = summary[["dataset", "victim", "countermeasure"]].drop_duplicates()
+    absent = [
+        one_line(f"{copy} with {victim} under {countermeasure}")
+        for copy, dataset in copies
+        for at, victim, countermeasure in wanted.itertuples(index=False)
+        if at == dataset and (copy, dataset, victim, countermeasure) not in there
+    ]
+    if absent:
+        yield f"Not run: {listing(absent)}."
+    untouched = [name for copy in context.protected if (name := _copy(copy)) not in {name for name, _ in copies}]
+    if untouched:
+        yield f"No victim was trained on {listing(untouched)}."
+
+
+def _copy(copy: ProtectedSet | dict[str, Any]) -> str:
+    return copy_name(copy if isinstance(copy, dict) else copy.model_dump())
+
+
+def _cell(row: dict[str, Any]) -> str:
+    return one_line(f"{row['victim']} under {row['countermeasure']}")
+
+
+def _cells(rows: pd.DataFrame, of_copy: bool = False) -> str:
+    names = [f"{_copy(row)} with {_cell(row)}" if of_copy else _cell(row) for row in records(rows)]
+    return listing(list(dict.fromkeys(names)))

@@ -1,0 +1,81 @@
+"""How numbers and names are written, once, so that the terminal, csv, markdown and html agree to the digit."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pandas as pd
+
+from infra.errors import one_line
+
+CLEAN = "none"
+PLAIN = "none"
+MISSING = "–"
+HOLDS_FROM, PARTLY_FROM = 0.8, 0.5
+TWO_DECIMALS = ("test_accuracy", "peak_test_accuracy", "train_accuracy", "seconds")
+
+Judgement = Literal["holds", "partly", "undone", "unknown"]
+
+
+def accuracy(value: float | None) -> str:
+    """An accuracy in percent, or any other number of a table, with two decimals; a dash when it is missing."""
+    return MISSING if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def spread(mean: float, std: float) -> str:
+    """Mean and sample standard deviation over seeds; the mean alone when one seed was run."""
+    return accuracy(mean) if math.isnan(std) else f"{accuracy(mean)} ± {accuracy(std)}"
+
+
+def share(value: float | None) -> str:
+    """A share (0.931) as percent (`93.1 %`); a dash when it is missing."""
+    if value is None or math.isnan(value):
+        return MISSING
+    return f"{round(100 * value, 1) + 0.0:.1f} %"  # + 0.0: no "-0.0"
+
+
+def judge(kept: float | None) -> Judgement:
+    """What a share of protection kept amounts to. Judged as printed, so that the word never contradicts the number."""
+    if kept is None or math.isnan(kept):
+        return "unknown"
+    printed = round(100 * kept, 1)
+    if printed >= 100 * HOLDS_FROM:
+        return "holds"
+    return "partly" if printed >= 100 * PARTLY_FROM else "undone"
+
+
+def copy_name(row: Mapping[str, Any]) -> str:
+    """Name of a copy of the data, from its method, form, epsilon (in 1/255) and fraction."""
+    if row["method"] == CLEAN:
+        return "clean data"
+    part = "" if row["fraction"] >= 1 else f", on {100 * row['fraction']:g} % of the samples"
+    return one_line(f"{row['method']} noise ({row['form']}, {row['epsilon']}/255{part})")
+
+
+def short(name: str, length: int = 24) -> str:
+    """A name on one line and at most `length` characters: for labels in a figure."""
+    flat = one_line(name)
+    return flat if len(flat) <= length else flat[: length - 1] + "…"
+
+
+def listing(names: list[str], limit: int = 6) -> str:
+    """`a, b and c`; beyond `limit` names, how many more there are."""
+    if len(names) > limit:
+        return ", ".join(names[:limit]) + f" and {len(names) - limit} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "nothing"
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as plain dicts by column name."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def display_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame as text: accuracies and seconds with two decimals, empty when missing; every row, every column."""
+    columns = {
+        name: ["" if math.isnan(value) else accuracy(value) for value in frame[name]]
+        if name in TWO_DECIMALS
+        else [str(value) for value in frame[name]]
+        for name in frame.columns
+    }
+    return pd.DataFrame(columns, columns=frame.columns)

@@ -1,0 +1,83 @@
+"""The figures of one report, each with its file name, caption and a text for those who can't see it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from infra.errors import one_line
+from schemas.evaluate import VictimRun
+from tasks.report.display import PLAIN, accuracy, copy_name
+from tasks.report.figures import GAP, confusion_matrix, learning_curves, picture_grid
+from tasks.report.frame import ordered
+
+CELL_PIXELS = 112  # a small picture is shown at about this width, by a whole factor
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: the `name` of its file under figures/, its bytes, and the width in CSS pixels to show it at."""
+
+    name: str
+    data: bytes
+    caption: str
+    alt: str
+    width: int | None = None
+
+    @property
+    def media(self) -> str:
+        """Media type by the file's ending."""
+        return "image/svg+xml" if self.name.endswith(".svg") else "image/png"
+
+
+def curve_pictures(runs: Sequence[VictimRun]) -> list[Picture]:
+    """The learning curves; empty when no run has one."""
+    drawing = learning_curves(runs)
+    if drawing is None:
+        return []
+    caption = "Clean test accuracy by epoch: mean over seeds, the band one standard deviation wide to each side."
+    alt = "Line chart of clean test accuracy by epoch; the numbers are in curves.parquet."
+    return [Picture("learning-curves.svg", drawing.encode(), caption, alt)]
+
+
+def confusion_pictures(runs: Sequence[VictimRun]) -> Iterator[Picture]:
+    """A confusion matrix a copy and victim: its first finished seed under plain training."""
+    first: dict[tuple[str, str, str], VictimRun] = {}
+    for run in ordered(runs):
+        if run.countermeasure == PLAIN and not run.diverged:
+            first.setdefault((run.dataset, copy_name(run.model_dump()), run.victim), run)
+    for (dataset, copy, victim), run in first.items():
+        if (drawing := confusion_matrix(run)) is None:
+            continue
+        of = one_line(f"{victim} trained on {copy} of {dataset}, seed {run.seed}")
+        caption = f"{of}, plain training: true class by row, answer by column. {_favourite(run)}"
+        alt = f"Confusion matrix of {of}; the numbers are in confusion.parquet."
+        name = _file_name("confusion", len(first), list(first).index((dataset, copy, victim)), f"{copy} {victim}")
+        yield Picture(f"{name}.svg", drawing.encode(), caption, alt)
+
+
+def grid_pictures(pictures: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Iterator[Picture]:
+    """A grid a caption: original, noise x10 and protected; pairs without a picture are left out. Raises DataError."""
+    shown = {caption: pair for caption, pair in pictures.items() if len(pair[0])}
+    for number, (caption, (original, protected)) in enumerate(shown.items()):
+        wide = original.shape[2]
+        scale = max(1, CELL_PIXELS // wide)
+        said = f"{one_line(caption)}: original, noise times 10 around mid-gray, protected."
+        alt = f"{len(original)} pictures in rows: the original, its noise made visible, and the protected picture."
+        name = _file_name("pictures", len(shown), number, caption)
+        yield Picture(f"{name}.png", picture_grid(original, protected), said, alt, scale * (3 * (wide + GAP) - GAP))
+
+
+def _favourite(run: VictimRun) -> str:
+    """Which answer the victim gives most, for a victim that learned the noise gives few."""
+    answers = np.array(run.confusion).sum(axis=0)
+    most = int(answers.argmax())
+    percent = accuracy(100 * answers[most] / answers.sum())
+    return f"Its most frequent answer, {one_line(run.classes[most])}, makes up {percent} % of all."
+
+
+def _file_name(kind: str, of: int, number: int, text: str) -> str:
+    """A name of plain letters from any text; numbered, so that no two are alike."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-")
+    return "-".join(filter(None, [kind, f"{number + 1:0{len(str(of))}d}", plain]))

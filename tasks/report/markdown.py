@@ -1,0 +1,54 @@
+"""The report as markdown, with GitHub's tables; figures are links to the files beside it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+from tasks.report.gallery import Picture
+from tasks.report.view import Table, View
+
+_SPECIAL = re.compile(r"([\\`*_\[\]|~#$!])")
+_LINK = re.compile(r"(https?|ftp)://", re.IGNORECASE)
+_CONFUSION_MISSING = "No run under plain training left a confusion matrix."
+
+
+def escape(text: str) -> str:
+    """`text` as plain words: no markup of markdown or html, no cell border, no link that a viewer makes by itself."""
+    without_html = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _LINK.sub(r"\1:&#47;&#47;", _SPECIAL.sub(r"\\\1", without_html))
+
+
+def render_markdown(view: View, figures: Mapping[str, Sequence[Picture]]) -> str:
+    """The whole document: the same verdict, numbers and truths as the html."""
+    blocks = chain(
+        [f"# Protection of {escape(view.title)}", escape(" ".join(view.verdict))],
+        ["## Results", *map(_table, view.results)],
+        ["## Learning curves", *_figures(figures["curves"], "No run left a learning curve.")],
+        ["## Confusion matrices", *_figures(figures["confusion"], _CONFUSION_MISSING)],
+        ["## Pictures", *_figures(figures["grids"], "No pictures were given to show.")],
+        ["## Imperceptibility", _table(view.stored) if view.stored.rows else "No protected copy was measured."],
+        ["## Limits that no number here shows", _items(view.truths)] if view.truths else [],
+        ["## Notes", _items(view.notes)] if view.notes else [],
+        ["## Configuration", *map(_table, filter(lambda table: table.rows, (view.settings, view.about)))],
+        ["## Every run", f"<details><summary>{escape(view.runs.caption)}</summary>", _rows(view.runs), "</details>"],
+    )
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table(table: Table) -> str:
+    return f"**{escape(table.caption)}**\n\n{_rows(table)}"
+
+
+def _rows(table: Table) -> str:
+    rule = ["--:" if column in table.numbers else ":--" for column in range(len(table.head))]
+    lines = [map(escape, table.head), rule, *(map(escape, row) for row in table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _figures(pictures: Sequence[Picture], missing: str) -> list[str]:
+    shown = [f"![{escape(each.alt)}](figures/{each.name})\n\n{escape(each.caption)}" for each in pictures]
+    return shown or [missing]
+
+
+def _items(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {escape(sentence)}" for sentence in sentences)

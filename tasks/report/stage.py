@@ -1,0 +1,63 @@
+"""Prefect task of the report stage."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import torch
+from prefect import task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from infra.orchestration import RETRIES, log
+from infra.storage import Folder
+from schemas.evaluate import EvaluateConfig, ReportRecord, VictimRun
+from schemas.report import ReportContext
+from tasks.evaluate import sets
+from tasks.report import verdict
+from tasks.report.display import records
+from tasks.report.frame import frame
+from tasks.report.summary import summarise
+from tasks.report.write import write_report
+
+_SHOWN = 8
+
+
+@task(name="write report", task_run_name="report on {context.title}", **RETRIES)
+def write_evaluation(config: EvaluateConfig, runs: Sequence[VictimRun], context: ReportContext) -> ReportRecord:
+    """Write WORKSPACE/reports/RUN/, and the Prefect artifacts that show it."""
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    folder = Folder(config.workspace).child(f"reports/{name}")
+    record = write_report(folder, runs, context, _pictures(config))
+    _artifacts(runs, context, record)
+    log(record.verdict)
+    return record
+
+
+def _pictures(config: EvaluateConfig) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """A few originals and their protected copies, one of each class in turn, by caption."""
+    size = sets.size_of(config, config.victims[0].recipe)
+    clean = sets.clean_set(config, size)
+    chosen = [int((clean.labels == label).nonzero()[0]) for label in torch.unique(clean.labels)[:_SHOWN]]
+    shown: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for copy in config.protected:
+        images = sets.protected_set(copy, size).images
+        shown[sets.caption(copy)] = (clean.images[chosen].numpy(), images[chosen].numpy())
+    return shown
+
+
+def _artifacts(runs: Sequence[VictimRun], context: ReportContext, record: ReportRecord) -> None:
+    summary = summarise(frame(runs))
+    text = "\n\n".join(verdict.sentences(summary, context))
+    create_markdown_artifact(text, key="verdict", description=f"What the protection of {context.title} is worth")
+    rows = [{str(name): _plain(value) for name, value in row.items()} for row in records(summary)]
+    create_table_artifact(rows, key="victims-by-countermeasure", description="Mean over seeds, accuracies in percent")
+    if "://" in record.report:
+        create_link_artifact(record.report, key="report", link_text="report.html")
+
+
+def _plain(value: object) -> str | int | float | None:
+    """A value that JSON can hold."""
+    if isinstance(value, float | np.floating):
+        return None if np.isnan(value) else round(float(value), 4)
+    return int(value) if isinstance(value, int | np.integer) else str(value)

@@ -1,0 +1,80 @@
+"""What makes a folder of shards a dataset: its manifest and its card, and nothing else beside them."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from infra.storage import Folder
+from schemas.dataset import DatasetManifest, ShardRecord, SourceSpec
+from schemas.protect import Job, ProtectConfig, ProtectedManifest, ProtectedShard, ProtectionRecord
+from tasks.rewrite.card import card
+from tasks.rewrite.shard import CARD, MANIFEST
+
+
+def publish(
+    config: ProtectConfig, job: Job, dataset: DatasetManifest, shards: Sequence[ProtectedShard]
+) -> ProtectedManifest:
+    """Write the card and, last, the manifest; remove what earlier runs of this job left and no longer holds."""
+    destination = Folder(config.destination)
+    manifest = ProtectedManifest(job=job.job, dataset=_public(dataset, shards), protection=_protection(config, shards))
+    keep = {shard.name for shard in shards} | {MANIFEST, CARD}
+    for name in destination.list():
+        if name not in keep and name.endswith(".tar"):
+            destination.delete(name)
+    destination.sweep()
+    destination.write(CARD, card(manifest).encode())
+    destination.save(MANIFEST, manifest)
+    return manifest
+
+
+def _public(dataset: DatasetManifest, shards: Sequence[ProtectedShard]) -> DatasetManifest:
+    """The dataset as the world sees it: its own shards, and no word of where the originals lie."""
+    sizes = {record.name: record.sizes for record in dataset.shards}
+    records = tuple(
+        ShardRecord(
+            name=shard.name,
+            url=shard.name,
+            samples=shard.samples,
+            bytes=shard.bytes,
+            sha256=shard.sha256,
+            class_counts=shard.class_counts,
+            sizes=sizes[shard.source],
+        )
+        for shard in shards
+    )
+    old = dataset.source
+    source = SourceSpec(
+        url=".",
+        split=old.split,
+        format="webdataset",
+        label_field=old.label_field if dataset.format == "webdataset" else None,
+        image_field=_png(old.image_field) if dataset.format == "webdataset" else None,
+        limit=old.limit,
+        shard_size=old.shard_size,
+    )
+    return DatasetManifest(
+        source=source,
+        format="webdataset",
+        class_names=dataset.class_names,
+        labels=dataset.labels,
+        shards=records,
+        quarantined=dataset.quarantined,
+    )
+
+
+def _png(field: str | None) -> str | None:
+    """Name of the protected picture's member: the original's with `png` for its last extension."""
+    return None if field is None else ".".join([*field.split(".")[:-1], "png"])
+
+
+def _protection(config: ProtectConfig, shards: Sequence[ProtectedShard]) -> ProtectionRecord:
+    return ProtectionRecord(
+        method=config.method.kind,
+        form=config.method.form,
+        norm=config.budget.norm,
+        epsilon=config.budget.epsilon,
+        fraction=config.coverage.fraction,
+        classes=config.coverage.classes,
+        protected=sum(shard.protected for shard in shards),
+        max_abs_change=max((shard.max_abs_change for shard in shards), default=0),
+        software=f"unlearnable {version('unlearnable')}",
+    )

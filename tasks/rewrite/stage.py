@@ -1,0 +1,66 @@
+"""Prefect tasks of the rewrite stage."""
+
+from collections.abc import Sequence
+
+from prefect import task
+
+from infra import progress
+from infra.caching import shared
+from infra.devices import pick_device
+from infra.keyring import load_key
+from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block
+from infra.storage import Folder
+from schemas.dataset import DatasetManifest, ShardRecord
+from schemas.noise import NoiseRecord
+from schemas.protect import Job, Mapping, ProtectConfig, ProtectedManifest, ProtectedShard
+from tasks.noise.method import MakesNoise
+from tasks.rewrite import coverage, places, publish
+from tasks.rewrite import shard as shards
+
+
+@task(name="claim destination", task_run_name="claim {config.destination}", **RETRIES)
+def claim(config: ProtectConfig) -> Job:
+    """Make sure that the three places are apart and the destination is this job's. Raises ConfigurationError."""
+    places.check_apart(config)
+    load_key(Folder(config.workspace), config.key_file, secret_block(config.key_block))
+    return places.claim(config)
+
+
+@task(name="check coverage")
+def check_coverage(config: ProtectConfig, dataset: DatasetManifest) -> None:
+    """Raise ConfigurationError when the coverage names a class that the dataset does not have."""
+    coverage.check(config.coverage, dataset.class_names)
+
+
+@task(name="rewrite shard", task_run_name="rewrite {shard.name}", **RETRIES)
+def rewrite_shard(
+    shard: ShardRecord, config: ProtectConfig, dataset: DatasetManifest, mapping: Mapping, noise: NoiseRecord
+) -> ProtectedShard:
+    """Rewrite one shard, or find it done."""
+    workspace = Folder(config.workspace)
+    key = load_key(workspace, config.key_file, secret_block(config.key_block))
+    job = shards.Job(config, dataset, mapping, noise, key)
+    done = shards.finished(job, shard)
+    if done is not None:
+        progress.advance("rewrite", 1, f"{shard.name} is done already")
+        return cached(done)
+    with gpu_gate(pick_device(config.device).type):
+        marker = shards.rewrite(job, shard, _perturber(config, noise))
+    log(f"{marker.name}: {marker.samples} samples, {marker.protected} protected, {marker.seconds:.1f} s")
+    progress.advance("rewrite", 1, marker.name)
+    return marker
+
+
+@task(name="publish", task_run_name="publish {config.destination}", **RETRIES)
+def publish_dataset(
+    config: ProtectConfig, job: Job, dataset: DatasetManifest, done: Sequence[ProtectedShard]
+) -> ProtectedManifest:
+    """Write the destination's card and manifest."""
+    return publish.publish(config, job, dataset, done)
+
+
+@shared(2)
+def _perturber(config: ProtectConfig, noise: NoiseRecord) -> MakesNoise:
+    """The shards of a run share one: a source model is loaded and folded once."""
+    key = load_key(Folder(config.workspace), config.key_file, secret_block(config.key_block))
+    return shards.make_perturber(config, noise, key)

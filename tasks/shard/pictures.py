@@ -1,0 +1,142 @@
+"""Encoded pictures to pixels and back.
+
+The rule by which any picture becomes uint8 RGB, and by which it is protected and compared:
+
+- a JPEG or PNG of 8-bit RGB or gray that needs no turning goes through OpenCV: the same pixels as Pillow's,
+  in less than half of the time;
+- everything else goes through Pillow: the EXIF orientation is applied; 16-bit values keep their high byte;
+  alpha is dropped without blending; palette, CMYK, YCbCr and 1-bit are converted to RGB;
+- of an animated picture the first frame counts.
+"""
+
+import io
+import struct
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import ExifTags, Image
+
+# A picture of any other format is refused: some of Pillow's readers start other programs (EPS) or are seldom used.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+
+# The caller's limit is checked before any pixel is decoded, so Pillow's own limit would only add warnings.
+Image.MAX_IMAGE_PIXELS = None
+
+_TURN_CHUNKS = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+_TURN_FIELDS = ("exif", "xmp")
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_EXIF_ERRORS = (ArithmeticError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error)
+_PNG_DEPTH = 24  # offset of the bit depth in a PNG, whose header is always its first chunk
+
+
+class PictureError(ValueError):
+    """Bytes that are no picture fit to use; the text is the reason, in a sentence."""
+
+
+def decode(data: bytes, max_pixels: int) -> np.ndarray:
+    """Pixels of an encoded picture by the rule above, uint8 [H, W, 3] RGB.
+
+    A truncated picture may come out partly gray: `check` is the strict way. Raises PictureError.
+    """
+    image = _open(data, max_pixels)
+    if _is_plain(image, data):
+        rgb = _by_opencv(data)
+        if rgb is not None and rgb.shape[:2] == (image.height, image.width):
+            return rgb
+    return _by_pillow(image)
+
+
+def check(data: bytes, max_pixels: int) -> tuple[int, int]:
+    """Decode the whole picture in the strict way; its (height, width) once turned.
+
+    Raises PictureError for anything that `decode` could not give back in full.
+    """
+    height, width, _ = _by_pillow(_open(data, max_pixels)).shape
+    return height, width
+
+
+def encode_png(rgb: np.ndarray) -> bytes:
+    """Lossless PNG of uint8 [H, W, 3] RGB; equal pixels give equal bytes. Raises PictureError."""
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
+        raise PictureError(f"pixels to encode must be uint8 [H, W, 3], not {rgb.dtype} {list(rgb.shape)}")
+    done, png = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise PictureError(f"a picture of {rgb.shape[1]} x {rgb.shape[0]} can't be encoded as PNG")
+    return png.tobytes()
+
+
+def to_rgb(image: Image.Image) -> np.ndarray:
+    """Pixels of a Pillow image, uint8 [H, W, 3] RGB, by the rule above (not turned). Raises ValueError."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        gray = np.clip(np.asarray(image) >> 8, 0, 255).astype(np.uint8)
+        return np.repeat(gray[:, :, None], 3, axis=2)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _open(data: bytes, max_pixels: int) -> Any:
+    """The picture with only its header read. Raises PictureError."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
+        raise PictureError("it is not a picture that can be read") from error
+    pixels = image.width * image.height
+    if pixels < 1:
+        raise PictureError("it is a picture without pixels")
+    if pixels > max_pixels:
+        raise PictureError(f"it declares {image.width} x {image.height} pixels, more than the limit of {max_pixels}")
+    return image
+
+
+def _is_plain(image: Any, data: bytes) -> bool:
+    """True when OpenCV gives the same pixels as Pillow."""
+    if image.mode not in ("RGB", "L") or "transparency" in image.info:
+        return False
+    if image.format == "PNG":
+        # Pillow would have to decode a PNG to tell its orientation, so any hint of one goes the slow way.
+        may_turn = any(chunk in data for chunk in _TURN_CHUNKS)
+        return data[_PNG_DEPTH] == 8 and not may_turn and not getattr(image, "is_animated", False)
+    may_turn = any(field in image.info for field in _TURN_FIELDS)
+    return image.format == "JPEG" and not (may_turn and _orientation(image) in _TURNS)
+
+
+def _orientation(image: Any) -> int:
+    """EXIF (or XMP) orientation, 1..8; 1 when it is missing or can't be read: damaged EXIF spoils no pixels."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _EXIF_ERRORS:
+        return 1
+
+
+def _by_opencv(data: bytes) -> np.ndarray | None:
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        return None
+    return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _by_pillow(image: Any) -> np.ndarray:
+    """Strict: uint8 [H, W, 3]. Raises PictureError for a truncated or damaged picture."""
+    try:
+        image.load()
+        turn = _TURNS.get(_orientation(image))
+        rgb = to_rgb(image if turn is None else image.transpose(turn))
+    except (PictureError, MemoryError):
+        raise
+    except Exception as error:  # as in _open
+        reason = str(error).strip() or type(error).__name__
+        raise PictureError(f"it is damaged or cut short ({reason})") from error
+    if rgb.ndim != 3 or 0 in rgb.shape:
+        raise PictureError("it is a picture without pixels")
+    return rgb

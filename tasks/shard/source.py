@@ -1,0 +1,54 @@
+"""A dataset in any layout: look at it, cut it into units, read a unit."""
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from schemas.dataset import ShardUnit, SourceFormat, SourcePlan, SourceSpec
+from tasks.shard.samples import Reject, Sample, is_picture
+from tasks.shard.sources import digits, folder, parquet, torchvision, webdataset
+from tasks.shard.sources.listing import look, no_dataset
+
+_SOURCES: dict[str, ModuleType] = {
+    "folder": folder,
+    "webdataset": webdataset,
+    "parquet": parquet,
+    "torchvision": torchvision,
+    "digits": digits,
+}
+
+
+def detect(spec: SourceSpec) -> SourceFormat:
+    """How the dataset is laid out. Raises DataError when there is none at the URL, StorageError."""
+    if spec.format != "auto":
+        return spec.format
+    if spec.url == "digits":
+        return "digits"
+    if spec.url.startswith(torchvision.SCHEME):
+        return "torchvision"
+    files = look(spec.url).files
+    if any(name.lower().endswith(webdataset.SUFFIXES) for name in files):
+        return "webdataset"
+    if any(name.lower().endswith(parquet.SUFFIXES) for name in files):
+        return "parquet"
+    if any("/" in name and is_picture(name) for name in files):
+        return "folder"
+    raise no_dataset(spec.url)
+
+
+def plan(spec: SourceSpec) -> SourcePlan:
+    """Look at a source and cut it into units: the same source gives the same units.
+
+    Raises DataError when there is no dataset or no such split, StorageError.
+    """
+    found = detect(spec)
+    planned: SourcePlan = _SOURCES[found].plan(spec)
+    # So that reading a unit doesn't have to look at the whole source again.
+    units = [unit.model_copy(update={"arguments": {**unit.arguments, "format": found}}) for unit in planned.units]
+    return planned.model_copy(update={"units": tuple(units)})
+
+
+def read(spec: SourceSpec, unit: ShardUnit) -> Iterator[Sample | Reject]:
+    """Every input of a unit, in order: a Sample or a Reject. Raises DataError for damaged shards, StorageError."""
+    found: Any = unit.arguments.get("format") or detect(spec)
+    yield from _SOURCES[found].read(spec, unit)

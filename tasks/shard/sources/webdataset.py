@@ -1,0 +1,176 @@
+"""WebDataset shards: used where they lie, unless only a part of them is wanted."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from pydantic import JsonValue
+
+from infra.errors import DataError, one_line
+from infra.storage import Folder, fingerprint, sha256
+from schemas.dataset import DatasetManifest, ShardRecord, ShardUnit, SourcePlan, SourceSpec
+from schemas.protect import ProtectedManifest
+from tasks.shard.samples import Reject, Sample
+from tasks.shard.sources import names
+from tasks.shard.sources.listing import Listing, choose_split, locate, look, no_dataset, no_split, same_split
+from tasks.shard.sources.members import Fields, parse
+from tasks.shard.tar import group, members
+
+SUFFIXES = (".tar", ".tar.gz", ".tgz")
+
+
+def plan(spec: SourceSpec) -> SourcePlan:
+    """One unit a shard; with a limit, units that copy a part of one shard each.
+
+    Raises DataError when there is no shard of the split, or one is not what its manifest says.
+    """
+    listing = look(spec.url)
+    manifest = _own_manifest(listing.folder)
+    if manifest is not None:
+        units, class_names = _units_of_manifest(spec, listing, manifest)
+    else:
+        units, class_names = _units_of_listing(spec, listing)
+    if not units:
+        raise no_dataset(spec.url)
+    if spec.limit is not None:
+        units = _limited(spec, spec.limit, units)
+    return SourcePlan(format="webdataset", units=tuple(units), class_names=class_names)
+
+
+def read(spec: SourceSpec, unit: ShardUnit) -> Iterator[Sample | Reject]:
+    """Every sample of a unit, in order. Raises DataError for a damaged shard."""
+    yield from read_bytes(spec, unit, fetch(unit))
+
+
+def fetch(unit: ShardUnit) -> bytes:
+    """The bytes of a unit's shard, checked against its manifest where it has one. Raises DataError."""
+    folder, name = locate(unit.url)
+    data = folder.read(name)
+    stated, size = unit.arguments.get("sha256"), unit.arguments.get("bytes")
+    if (size is not None and size != len(data)) or (stated is not None and stated != sha256(data)):
+        raise _mismatch(name)
+    return data
+
+
+def read_bytes(spec: SourceSpec, unit: ShardUnit, data: bytes) -> Iterator[Sample | Reject]:
+    """Every sample of a unit whose shard has been fetched, in order. Raises DataError."""
+    arguments: Any = unit.arguments
+    fields = Fields(spec.label_field, spec.image_field, arguments.get("classes"))
+    samples = parse(data, locate(unit.url)[1], spec.max_shard_bytes, fields)
+    skip, take = arguments.get("skip"), arguments.get("take")
+    yield from samples if take is None else islice(samples, skip, skip + take)
+
+
+def _units_of_listing(spec: SourceSpec, listing: Listing) -> tuple[list[ShardUnit], tuple[str, ...] | None]:
+    shards = [name for name in listing.files if name.lower().endswith(SUFFIXES)]
+    shards = choose_split(shards, spec.split, spec.url)
+    if not shards:
+        return [], None
+    class_names = _class_names(listing.folder, shards)
+    arguments: dict[str, JsonValue] = {} if class_names is None else {"classes": len(class_names)}
+    named = names.shard_names(shards)
+    units = [
+        ShardUnit(
+            name=named[shard],
+            url=listing.folder.object_url(shard),
+            in_place=True,
+            fingerprint=fingerprint(listing.files[shard]),
+            arguments=arguments,
+        )
+        for shard in shards
+    ]
+    return units, class_names
+
+
+def _units_of_manifest(
+    spec: SourceSpec, listing: Listing, manifest: DatasetManifest
+) -> tuple[list[ShardUnit], tuple[str, ...] | None]:
+    if same_split(manifest.source.split) != same_split(spec.split):
+        raise no_split(spec.url, spec.split, {manifest.source.split})
+    by_index = manifest.labels == tuple(str(i) for i in range(len(manifest.labels)))
+    class_names = manifest.class_names if by_index else None
+    units = [
+        _unit_of_record(listing, record, len(manifest.labels) if by_index else None)
+        for record in manifest.shards
+        if listing.whole or record.url in listing.files
+    ]
+    return units, class_names
+
+
+def _unit_of_record(listing: Listing, record: ShardRecord, classes: int | None) -> ShardUnit:
+    info = listing.files.get(record.url)
+    url = listing.folder.object_url(record.url)
+    if info is None and ("://" in record.url or record.url.startswith("/")):
+        folder, name = locate(record.url)
+        info, url = folder.info(name), record.url
+    if info is None:
+        problem = f"shard {record.name} of the manifest at {listing.folder.url} is not there"
+        raise DataError(problem, "copy it again from its origin")
+    if info.get("size") != record.bytes:
+        raise _mismatch(record.name)
+    arguments: dict[str, JsonValue] = {"sha256": record.sha256, "bytes": record.bytes}
+    if classes is not None:
+        arguments["classes"] = classes
+    return ShardUnit(name=record.name, url=url, in_place=True, fingerprint=fingerprint(info), arguments=arguments)
+
+
+def _mismatch(shard: str) -> DataError:
+    return DataError(f"shard {shard} is not the one that its manifest records", "copy it again from its origin")
+
+
+def _limited(spec: SourceSpec, limit: int, units: list[ShardUnit]) -> list[ShardUnit]:
+    """Units for the first `limit` samples. No unit spans two shards: the same key may stand in both."""
+    parts: list[ShardUnit] = []
+    left = limit
+    for unit in units:
+        if left == 0:
+            break
+        count = min(left, len(group(members(fetch(unit), locate(unit.url)[1], spec.max_shard_bytes))))
+        left -= count
+        for skip in range(0, count, spec.shard_size):
+            arguments = {**unit.arguments, "skip": skip, "take": min(spec.shard_size, count - skip)}
+            name = f"{spec.split}-{len(parts):06d}.tar"
+            parts.append(unit.model_copy(update={"name": name, "in_place": False, "arguments": arguments}))
+    return parts
+
+
+def _own_manifest(folder: Folder) -> DatasetManifest | None:
+    """The manifest that this product wrote beside the shards, or None. Raises DataError when it is damaged."""
+    data = folder.read_optional("manifest.json")
+    if data is None:
+        return None
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or "schema_version" not in found:
+        return None  # a manifest of somebody else's
+    if "dataset" in found:
+        protected = folder.load("manifest.json", ProtectedManifest)
+        return None if protected is None else protected.dataset
+    return folder.load("manifest.json", DatasetManifest)
+
+
+def _class_names(folder: Folder, shards: list[str]) -> tuple[str, ...] | None:
+    """Class names by index from classes.json beside the shards or above them, or None. Raises DataError."""
+    beside = shards[0].rpartition("/")[0]
+    for name in dict.fromkeys([f"{beside}/classes.json" if beside else "classes.json", "classes.json"]):
+        data = folder.read_optional(name)
+        if data is not None:
+            return _names_from_json(data, folder.object_url(name))
+    return None
+
+
+def _names_from_json(data: bytes, url: str) -> tuple[str, ...]:
+    mend = 'write a list of names, or an object {"0": NAME, "1": NAME}, each name once'
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{url} is no JSON", mend) from error
+    if isinstance(found, dict):
+        indices = [str(i) for i in range(len(found))]
+        found = [found[i] for i in indices] if set(found) == set(indices) else None
+    if not isinstance(found, list) or not found or len({str(name) for name in found}) < len(found):
+        raise DataError(f"{url} is no list of class names", mend)
+    return tuple(one_line(str(name)) for name in found)

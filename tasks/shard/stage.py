@@ -1,0 +1,60 @@
+"""Prefect tasks of the shard stage."""
+
+from collections.abc import Sequence
+
+from prefect import task
+
+from infra import progress
+from infra.orchestration import RETRIES, cached, log
+from infra.storage import Folder
+from schemas.base import digest
+from schemas.dataset import DatasetManifest, ShardIndex, ShardUnit, SourcePlan, SourceSpec
+from tasks.shard import index, source
+
+VERSION = 1
+MANIFEST = "manifest.json"
+
+
+@task(name="plan source", task_run_name="look at {spec.url}", **RETRIES)
+def plan_source(spec: SourceSpec) -> SourcePlan:
+    """Look at a source and cut it into units, one a shard. Raises DataError when there is no dataset."""
+    found = source.plan(spec)
+    log(f"{spec.url}: {found.format}, {len(found.units)} shards")
+    return found
+
+
+@task(name="index shard", task_run_name="index {unit.name}", **RETRIES)
+def index_shard(unit: ShardUnit, spec: SourceSpec, place: str) -> ShardIndex:
+    """Index one unit (writing its shard to PLACE/shards/ where the source has none), or find it done."""
+    folder, marker = Folder(place), f"index/{unit.name}.json"
+    shaping = spec.model_dump(include={"label_field", "image_field", "max_pixels", "max_shard_bytes", "shard_size"})
+    inputs = digest(VERSION, unit, shaping)
+    done = folder.load(marker, ShardIndex)
+    if done is not None and done.inputs == inputs and _stored(folder, done):
+        progress.advance("index", 1, f"{unit.name} is done already")
+        return cached(done)
+    result = index.make_index(spec, unit, folder, inputs)
+    folder.save(marker, result)
+    log(f"{unit.name}: {result.record.samples} samples, {len(result.bad)} quarantined")
+    progress.advance("index", 1, unit.name)
+    return result
+
+
+@task(name="write manifest", **RETRIES)
+def write_manifest(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIndex], place: str) -> DatasetManifest:
+    """Merge the indices into PLACE/manifest.json and PLACE/quarantine.parquet.
+
+    Raises DataError when too many samples are bad, or no dataset is left.
+    """
+    folder = Folder(place)
+    index.write_quarantine(folder, indices)
+    manifest = index.merge(spec, plan, indices)
+    folder.save(MANIFEST, manifest)
+    return manifest
+
+
+def _stored(folder: Folder, done: ShardIndex) -> bool:
+    if done.unit.in_place:
+        return True  # the unit's fingerprint tells whether the source has changed
+    info = folder.info(f"shards/{done.unit.name}")
+    return info is not None and info.get("size") == done.record.bytes

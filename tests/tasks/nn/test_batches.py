@@ -1,0 +1,61 @@
+from collections import Counter
+from itertools import islice
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.nn.batches import endless, to_float
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_bytes_become_numbers_from_0_to_1_in_channels_last_memory():
+    images = torch.arange(2 * 4 * 4 * 3).mul(3).clamp(max=255).to(torch.uint8).view(2, 4, 4, 3)
+    before = images.clone()
+    x = to_float(images)
+    assert (x.shape, x.dtype) == ((2, 3, 4, 4), torch.float32)
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(x, images.permute(0, 3, 1, 2).float() / 255)
+    assert torch.equal(images, before)
+
+
+def test_every_byte_comes_back_from_its_number():
+    images = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(1, 16, 16, 3)
+    x = to_float(images)
+    assert (x.min().item(), x.max().item()) == (0, 1)
+    assert torch.equal((x * 255).round().to(torch.uint8).permute(0, 2, 3, 1), images)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 99))
+def test_every_pass_has_each_sample_once_but_for_a_short_last_batch(samples, batch, seed):
+    a_pass = max(1, samples // batch)
+    batches = list(islice(endless(samples, batch, seeded(seed)), 3 * a_pass))
+    for start in range(0, 3 * a_pass, a_pass):
+        one = batches[start : start + a_pass]
+        counts = Counter(torch.cat(one).tolist())
+        assert set(counts.values()) == {1}
+        assert len(counts) == (samples if samples < batch else samples - samples % batch)
+        assert set(counts) <= set(range(samples))
+    assert {len(b) for b in batches} == {min(batch, samples)}
+
+
+def test_passes_have_different_orders_and_a_seed_has_its_own():
+    first, second = (torch.cat(list(islice(endless(30, 10, seeded(seed)), 6))) for seed in (1, 2))
+    assert not torch.equal(first[:30], first[30:])
+    assert not torch.equal(first, second)
+    assert torch.equal(first, torch.cat(list(islice(endless(30, 10, seeded(1)), 6))))
+
+
+def test_a_sample_that_is_left_out_of_one_pass_comes_in_another():
+    seen = torch.cat(list(islice(endless(11, 10, seeded()), 20)))
+    assert set(seen.tolist()) == set(range(11))
+
+
+@pytest.mark.parametrize("batch", [5, 10])
+def test_fewer_samples_than_a_batch_are_one_batch(batch):
+    assert sorted(next(endless(4, batch, seeded())).tolist()) == [0, 1, 2, 3]

@@ -1,0 +1,73 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet18
+
+from tasks.nn.fold import fold
+from tasks.nn.networks import resnet18_cifar, tiny
+
+NETWORKS = {"tiny": lambda: tiny(10), "cifar": lambda: resnet18_cifar(10), "stock": lambda: resnet18(num_classes=10)}
+
+
+def lived_in(model):
+    """`model` in float64 with statistics and affine parameters as no fresh network has them."""
+    generator = torch.Generator().manual_seed(7)
+    for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
+        shape = norm.running_mean.shape
+        norm.running_mean.copy_(torch.randn(shape, generator=generator) * 0.3)
+        norm.running_var.copy_(torch.rand(shape, generator=generator) * 2 + 0.1)
+        norm.weight.data.copy_(torch.rand(shape, generator=generator) + 0.5)
+        norm.bias.data.copy_(torch.randn(shape, generator=generator) * 0.2)
+    return model.double()
+
+
+@pytest.fixture(params=NETWORKS)
+def model(request):
+    return lived_in(NETWORKS[request.param]())
+
+
+def test_the_folded_network_is_the_same_function(model):
+    x = torch.rand(2, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected, found = model.eval()(x), fold(model)(x)
+    assert ((found - expected).abs().max() / expected.abs().max()).item() < 1e-10
+    assert expected.std() > 0
+
+
+def test_its_input_gradient_is_the_same_too():
+    model = lived_in(tiny(10))
+    x = torch.rand(1, 3, 16, 16, dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(model.eval()(x).logsumexp(1).sum(), x)
+    (found,) = torch.autograd.grad(fold(model)(x).logsumexp(1).sum(), x)
+    assert ((found - expected).abs().max() / expected.abs().max()).item() < 1e-9
+
+
+def test_no_normalisation_is_left_and_nothing_asks_for_a_gradient(model):
+    folded = fold(model)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
+    assert not any(p.requires_grad for p in folded.parameters())
+    assert not folded.training
+
+
+def test_the_original_stays_as_it_was(model):
+    model.train()
+    before = copy.deepcopy(model.state_dict())
+    folded = fold(model)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert before.keys() == model.state_dict().keys()
+    assert model.training
+    assert all(p.requires_grad for p in model.parameters())
+    for p in folded.parameters():
+        p.zero_()
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_normalisation_without_its_own_convolution_stays():
+    model = lived_in(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)))
+    x = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+    folded = fold(model)
+    assert sum(isinstance(m, nn.BatchNorm2d) for m in folded.modules()) == 2
+    with torch.no_grad():
+        torch.testing.assert_close(folded(x), model.eval()(x))

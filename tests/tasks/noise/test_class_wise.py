@@ -1,0 +1,113 @@
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from schemas.noise import ErrorMinimizing
+from tasks.nn.batches import to_float
+from tasks.noise.class_wise import ClassWise, stratified
+from tasks.noise.fitted import FitData
+from tests.tasks.noise.helpers import trained_net
+
+
+def data_of(count=24, classes=4):
+    """Classes 0, 1 and 2 with unequal counts; class 3 has no sample."""
+    _, images, labels = trained_net()
+    keep = torch.tensor([i for i in range(len(labels)) if labels[i] != 2 or i % 2])[:count]
+    return FitData(images[keep], labels[keep], tuple(str(i) for i in range(count)), classes)
+
+
+def method(**changes):
+    return ErrorMinimizing(form="class-wise", **{"subset": 1.0, "batch_size": 64, "steps": 2, "alpha": 0.3, **changes})
+
+
+def naive(model, data, noise, epsilon, alpha, steps):
+    """Class noise after one batch, a sample at a time: its own PGD from its class's noise, then the class's mean."""
+    own = {label: [] for label in range(data.classes)}
+    for image, label in zip(to_float(data.images), data.labels, strict=True):
+        moved = (image + noise[label]).clamp(0, 1)
+        for _ in range(steps):
+            moved.requires_grad_(True)
+            (gradient,) = torch.autograd.grad(functional.cross_entropy(model(moved[None]), label[None]), moved)
+            moved = (moved - alpha * gradient.sign()).detach()
+            moved = torch.minimum(torch.maximum(moved, image - epsilon), image + epsilon).clamp(0, 1)
+        own[int(label)].append(moved - image)
+    means = [torch.stack(etas).mean(0) if etas else noise[label] for label, etas in own.items()]
+    return torch.stack(means).clamp(-epsilon, epsilon)
+
+
+def test_a_step_takes_the_mean_of_each_samples_own_noise(fp32):
+    model = trained_net()[0]
+    data = data_of()
+    state = ClassWise(method(), 8, data, seed=0)
+    noise = torch.zeros(4, 3, 8, 8)
+    for _ in range(2):  # from zeros, then from noise that is there
+        assert state.improve(model) == 2 * 24
+        noise = naive(model, data, noise, 8 / 255, 0.3 * 8 / 255, steps=2)
+        found = state._noise
+        # A gradient of nearly zero may have either sign, in few places.
+        assert ((found - noise).abs() < 1e-5).float().mean() > 0.995
+        assert found.abs().max() <= 8 / 255 + 1e-7
+        noise = found.clone()
+    assert len(noise[:3].unique()) > 10, "the means of signed steps are not steps themselves"
+    assert torch.equal(state.look_up(torch.arange(4)), noise[data.labels[:4]])
+
+
+def test_a_class_that_is_absent_keeps_its_noise():
+    data = data_of()
+    state = ClassWise(method(), 8, data, seed=0)
+    state._noise[3] = 0.02
+    state.improve(trained_net()[0])
+    assert torch.all(state._noise[3] == torch.tensor(0.02))
+    assert all(state._noise[label].abs().max() > 0 for label in range(3))
+
+
+def test_classes_in_batches_of_their_own_keep_what_the_others_made(fp32):
+    model = trained_net()[0]
+    data = data_of(12)
+    one = FitData(data.images[data.labels == 1], data.labels[data.labels == 1], data.keys, 4)
+    alone, together = ClassWise(method(), 8, one, seed=0), ClassWise(method(batch_size=1), 8, data, seed=0)
+    alone.improve(model)
+    together.improve(model)
+    assert alone._noise[0].abs().max() == 0
+    assert all(together._noise[label].abs().max() > 0 for label in range(3))
+
+
+def test_noise_starts_at_zero_and_is_handed_over_in_whole_steps():
+    data = data_of()
+    state = ClassWise(method(), 8, data, seed=0)
+    assert not state.look_up(torch.arange(24)).any()
+    state.improve(trained_net()[0])
+    snapshot = state.snapshot()
+    assert (snapshot.dtype, snapshot.shape) == (torch.int8, (4, 3, 8, 8))
+    assert snapshot.abs().max() <= 8
+    assert ((snapshot / 255 - state._noise).abs() <= 0.5 / 255 + 1e-6).all()
+
+
+def test_a_noise_step_runs_over_a_share_of_the_samples():
+    state = ClassWise(method(subset=0.25, steps=3), 8, data_of(), seed=0)
+    passes = state.improve(trained_net()[0])
+    assert passes % 3 == 0
+    assert 3 <= passes // 3 <= 9
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=80),
+    st.floats(0.01, 1),
+    st.integers(0, 99),
+)
+def test_a_stratified_share_has_every_class(labels, share, seed):
+    chosen = stratified(torch.tensor(labels), share, torch.Generator().manual_seed(seed)).tolist()
+    assert len(set(chosen)) == len(chosen)
+    for label in set(labels):
+        taken = sum(labels[i] == label for i in chosen)
+        assert 1 <= taken <= labels.count(label)
+        assert abs(taken - share * labels.count(label)) <= 1
+
+
+def test_which_samples_are_in_a_share_depends_on_the_seed():
+    labels = torch.arange(200) % 4
+    one, again, other = (stratified(labels, 0.2, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, again)
+    assert set(one.tolist()) != set(other.tolist())

@@ -1,0 +1,126 @@
+import math
+from itertools import chain
+
+import pytest
+import torch
+
+from infra.errors import DataError
+from schemas.noise import ErrorMinimizing
+from tasks.nn.fold import fold
+from tasks.noise import minmin
+from tasks.noise.sample_wise import SampleWise
+from tests.tasks.noise.helpers import fit_data
+
+METHOD = ErrorMinimizing(model_steps=2, min_rounds=1, max_rounds=4, batch_size=8, stop_error=0.05)
+
+
+class Recorder:
+    """Noise that stays zero; it counts the rounds and keeps the model that each of them had."""
+
+    def __init__(self, data):
+        self.data, self.models, self.looked_up = data, [], []
+
+    def look_up(self, chosen):
+        self.looked_up.append(chosen.tolist())
+        return torch.zeros(len(chosen), 3, self.data.size, self.data.size)
+
+    def improve(self, model):
+        self.models.append(model)
+        return 100
+
+    def snapshot(self):
+        return torch.tensor([len(self.models)], dtype=torch.int8)
+
+
+def run(monkeypatch, measured, method=METHOD):
+    answers = iter(measured)
+    monkeypatch.setattr(minmin, "_measure", lambda *_: next(answers))
+    data = fit_data()
+    state, heard = Recorder(data), []
+    return minmin.run(method, data, state, 1, heard.append), state, heard
+
+
+def same_function(one, two):
+    x = torch.rand(2, 3, 8, 8)
+    return torch.equal(one(x), two(x))
+
+
+@pytest.mark.parametrize(
+    ("measured", "kept"),
+    [
+        ([(0.5, 1.0), (0.1, 0.3), (0.3, 0.2), (0.9, 2.0)], 2),
+        ([(0.1, 1.0), (0.2, 0.3), (0.3, 0.2), (0.4, 0.1)], 1),
+        ([(0.4, 1.0), (0.3, 0.3), (0.2, 0.2), (0.1, 0.1)], 4),
+        ([(0.1, 0.5), (0.1, 0.4), (0.1, 0.3), (0.1, 0.6)], 3),
+    ],
+)
+def test_the_round_of_lowest_error_is_kept_with_its_model_and_its_noise(monkeypatch, measured, kept):
+    outcome, state, heard = run(monkeypatch, measured)
+    assert (outcome.kept, outcome.noise.item()) == (kept, kept)
+    assert same_function(fold(outcome.model), state.models[kept - 1])
+    assert [same_function(fold(outcome.model), m) for m in state.models].count(True) == 1
+    assert outcome.stopped == "at-cap"
+    assert [(r.round, r.error, r.loss) for r in outcome.rounds] == [(i + 1, *m) for i, m in enumerate(measured)]
+    assert tuple(heard) == outcome.rounds
+
+
+@pytest.mark.parametrize("error", [0.05, 0.0])
+def test_it_stops_at_lambda(monkeypatch, error):
+    outcome, state, _ = run(monkeypatch, [(0.5, 1.0), (error, 0.3), (0.0, 0.0), (0.0, 0.0)])
+    assert len(outcome.rounds) == len(state.models) == 2
+    assert (outcome.kept, outcome.stopped) == (2, "at-lambda")
+
+
+def test_nothing_is_kept_and_nothing_stops_before_the_rounds_that_are_asked_for(monkeypatch):
+    measured = [(0.0, 0.1), (0.5, 1.0), (0.4, 0.9), (0.01, 0.2)]
+    outcome, _, _ = run(monkeypatch, measured, METHOD.model_copy(update={"min_rounds": 3}))
+    assert (len(outcome.rounds), outcome.kept, outcome.noise.item()) == (4, 4, 4)
+    outcome, _, _ = run(monkeypatch, measured, METHOD.model_copy(update={"min_rounds": 9, "max_rounds": 2}))
+    assert (len(outcome.rounds), outcome.kept, outcome.stopped) == (2, 2, "at-cap")
+
+
+def test_a_loss_that_is_no_number_is_never_kept(monkeypatch):
+    outcome, _, _ = run(monkeypatch, [(0.5, 1.0), (0.0, math.nan), (0.0, math.nan), (0.0, math.nan)])
+    assert (outcome.kept, outcome.noise.item(), outcome.stopped) == (1, 1, "at-cap")
+
+
+def test_a_fit_that_never_had_a_loss_is_an_error_with_a_mend(monkeypatch):
+    with pytest.raises(DataError, match="smaller learning rate"):
+        run(monkeypatch, [(0.0, math.nan)] * 4)
+
+
+def test_a_round_is_m_model_steps_and_the_batches_run_on_through_rounds(monkeypatch):
+    method = METHOD.model_copy(update={"model_steps": 3, "max_rounds": 2, "batch_size": 4})
+    outcome, state, _ = run(monkeypatch, [(0.5, 1.0)] * 2, method)
+    # Twelve samples in batches of four: three steps a round are just one pass.
+    assert [sorted(chain(*state.looked_up[start : start + 3])) for start in (0, 3)] == [list(range(12))] * 2
+    assert state.looked_up[:3] != state.looked_up[3:6]
+    assert [r.image_steps for r in outcome.rounds] == [12 + 100] * 2
+
+
+def test_the_noise_step_sees_a_frozen_model_without_batch_statistics(monkeypatch):
+    _, state, _ = run(monkeypatch, [(0.5, 1.0)] * 4)
+    assert len(state.models) == 4
+    for model in state.models:
+        assert not model.training
+        assert not any(p.requires_grad for p in model.parameters())
+        assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
+
+
+def test_the_error_falls_on_easy_data():
+    data = fit_data(48)
+    method = METHOD.model_copy(update={"model_steps": 10, "max_rounds": 6, "batch_size": 16, "lr": 0.05})
+    outcome = minmin.run(method, data, SampleWise(method, 8, data), 1, lambda one: None)
+    kept = outcome.rounds[outcome.kept - 1]
+    assert kept.error == min(r.error for r in outcome.rounds)
+    assert kept.error < 0.3
+    assert outcome.noise.abs().max() == 8
+    assert all(0 <= r.error <= 1 and r.seconds > 0 for r in outcome.rounds)
+    assert outcome.stopped == ("at-lambda" if kept.error <= 0.05 else "at-cap")
+
+
+def test_a_learning_rate_that_breaks_the_model_does_not_pass_for_protection():
+    data = fit_data()
+    method = METHOD.model_copy(update={"lr": 1e30, "clip": 1e30})
+    with pytest.raises(DataError, match="not a number"):
+        minmin.run(method, data, SampleWise(method, 8, data), 1, lambda one: None)

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from tasks.noise.resize import add, to_picture, to_working
+
+SIDES = st.integers(1, 40)
+RANDOM = np.random.default_rng(0)
+
+
+def noise(side, epsilon):
+    return RANDOM.integers(-epsilon, epsilon + 1, (side, side, 3), dtype=np.int8)
+
+
+@settings(deadline=None)
+@given(SIDES, SIDES, SIDES, st.integers(1, 64))
+def test_noise_has_the_size_of_the_picture_and_stays_within_the_budget(side, height, width, epsilon):
+    out = to_picture(noise(side, epsilon), height, width, epsilon)
+    assert (out.shape, out.dtype) == ((height, width, 3), np.int16)
+    assert np.abs(out).max() <= epsilon
+
+
+@settings(deadline=None)
+@given(SIDES, st.integers(1, 64))
+def test_noise_of_the_pictures_own_size_is_not_touched(side, epsilon):
+    made = noise(side, epsilon)
+    assert np.array_equal(to_picture(made, side, side, epsilon), made)
+
+
+@settings(deadline=None)
+@given(SIDES, SIDES, SIDES, st.integers(-64, 64))
+def test_even_noise_stays_even(side, height, width, value):
+    made = np.full((side, side, 3), value, np.int8)
+    assert np.all(to_picture(made, height, width, 64) == value)
+
+
+def test_noise_is_not_turned_or_mirrored():
+    made = np.zeros((2, 2, 3), np.int8)
+    made[0, 1] = (8, -8, 4)
+    out = to_picture(made, 8, 16, 8)
+    assert out[0, -1].tolist() == [8, -8, 4]
+    assert not out[-1].any()
+    assert not out[:, 0].any()
+
+
+@settings(deadline=None)
+@given(SIDES, SIDES, SIDES)
+def test_a_picture_is_brought_to_the_working_size(height, width, side):
+    picture = RANDOM.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    out = to_working(picture, side)
+    assert (out.shape, out.dtype) == ((side, side, 3), np.uint8)
+    assert picture.min() <= out.min() <= out.max() <= picture.max()
+
+
+def test_a_picture_of_the_working_size_is_not_touched():
+    picture = RANDOM.integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    assert np.array_equal(to_working(picture, 9), picture)
+
+
+def test_a_picture_that_shrinks_keeps_its_mean():
+    picture = RANDOM.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    out = to_working(picture, 8)
+    expected = picture.reshape(8, 8, 8, 8, 3).mean(axis=(1, 3))
+    assert np.abs(out - expected).max() <= 0.5 + 1e-6
+
+
+@settings(deadline=None)
+@given(st.data(), st.integers(1, 6), st.integers(1, 6))
+def test_a_sum_ends_at_0_and_at_255(data, height, width):
+    shape = (height, width, 3)
+    picture = data.draw(arrays.arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 7, 128, 250, 255])))
+    change = data.draw(arrays.arrays(np.int16, shape, elements=st.integers(-64, 64)))
+    out = add(picture, change)
+    assert out.dtype == np.uint8
+    assert np.array_equal(out, np.clip(picture.astype(int) + change, 0, 255))
+
+
+@pytest.mark.parametrize("value", range(0, 256, 15))
+def test_every_step_of_noise_is_added_exactly(value):
+    change = np.arange(-64, 65, dtype=np.int16).repeat(3).reshape(1, 129, 3)
+    out = add(np.full((1, 129, 3), value, np.uint8), change)
+    assert np.array_equal(out, np.clip(value + change, 0, 255))
+
+
+def test_noise_that_lies_in_another_order_in_memory_is_added_as_it_reads():
+    picture = RANDOM.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    change = RANDOM.integers(-8, 9, (3, 5, 7), dtype=np.int16).transpose(1, 2, 0)
+    assert np.array_equal(add(picture, change), np.clip(picture.astype(int) + change, 0, 255))
+    made = RANDOM.integers(-8, 9, (3, 6, 6), dtype=np.int8).transpose(1, 2, 0)
+    assert np.array_equal(to_picture(made, 9, 4, 8), to_picture(np.ascontiguousarray(made), 9, 4, 8))

@@ -1,0 +1,97 @@
+"""Runs and contexts of a report, made up with known numbers."""
+
+from typing import Any
+
+from schemas.evaluate import EpochPoint, VictimRun
+from schemas.report import ProtectedSet, ReportContext
+
+CLASSES = tuple("0123456789")
+
+
+def run(
+    method: str = "error-minimizing",
+    countermeasure: str = "none",
+    seed: int = 0,
+    accuracy: float = 12.0,
+    **changes: Any,
+) -> VictimRun:
+    """One run of `accuracy` percent; `changes` overrides any field of it."""
+    clean = method == "none"
+    classes = changes.get("classes", CLASSES)
+    victim, fraction = changes.get("victim", "tiny"), 0.0 if clean else 1.0
+    fields = {
+        "inputs": f"{method}-{victim}-{countermeasure}-{seed}-{changes.get('fraction', fraction)}",
+        "dataset": "digits",
+        "method": method,
+        "form": "none" if clean else "sample-wise",
+        "epsilon": 0 if clean else 8,
+        "fraction": fraction,
+        "victim": victim,
+        "countermeasure": countermeasure,
+        "seed": seed,
+        "test_accuracy": accuracy,
+        "peak_test_accuracy": accuracy,
+        "train_accuracy": 99.123456,
+        "epochs": 3,
+        "seconds": 1.2345,
+        "samples": 1000,
+        "test_samples": 12 * len(classes),
+        "classes": classes,
+        "curve": tuple(
+            EpochPoint(epoch=epoch, loss=1 / epoch, train_accuracy=50.0, test_accuracy=accuracy) for epoch in (1, 2, 3)
+        ),
+        "confusion": tuple(
+            tuple(12 - len(classes) + 1 if a == b else 1 for b in range(len(classes)))
+            if len(classes) < 12
+            else tuple(12 * (a == b) for b in range(len(classes)))
+            for a in range(len(classes))
+        ),
+        "device": "cpu",
+        "precision": "fp32",
+    }
+    return VictimRun(**{**fields, **changes})
+
+
+def seeds(method: str, countermeasure: str, *accuracies: float, **changes: Any) -> list[VictimRun]:
+    """A run a seed."""
+    return [run(method, countermeasure, seed, accuracy, **changes) for seed, accuracy in enumerate(accuracies)]
+
+
+def grid_of_runs(jpeg: float = 70.0, plain: float = 12.0) -> list[VictimRun]:
+    """Three seeds of clean (90 plain, 80 under jpeg-10) and protected (`plain`, `jpeg`) data; spread 1 everywhere."""
+    return [
+        *seeds("none", "none", 89.0, 90.0, 91.0),
+        *seeds("none", "jpeg-10", 79.0, 80.0, 81.0),
+        *seeds("error-minimizing", "none", plain - 1, plain, plain + 1),
+        *seeds("error-minimizing", "jpeg-10", jpeg - 1, jpeg, jpeg + 1),
+    ]
+
+
+def protected_set(**changes: Any) -> ProtectedSet:
+    """A protected copy that was measured."""
+    fields = {
+        "method": "error-minimizing",
+        "form": "sample-wise",
+        "epsilon": 8,
+        "fraction": 1.0,
+        "samples": 1000,
+        "changed": 1000,
+        "max_abs_change": 8,
+        "mean_l2": 0.4321,
+        "psnr": 33.219,
+        "noise_error": 0.011,
+        "converged": True,
+    }
+    return ProtectedSet(**{**fields, **changes})
+
+
+def context(**changes: Any) -> ReportContext:
+    """What stands around the numbers."""
+    fields = {
+        "title": "digits",
+        "protected": (protected_set(),),
+        "settings": {"seeds": 3, "victims": [{"kind": "tiny", "recipe": {"size": 32}}]},
+        "versions": {"torch": "2.11.0"},
+        "seconds": 12.34,
+    }
+    return ReportContext(**{**fields, **changes})

@@ -1,0 +1,54 @@
+import json
+import math
+import random
+
+import pytest
+
+from infra.errors import DataError
+from tasks.report.frame import DTYPES, confusion, curves, frame, results_json
+from tests.tasks.report.helpers import grid_of_runs, run
+
+STABLE = "dataset method form epsilon fraction victim countermeasure seed test_accuracy peak_test_accuracy"
+
+
+def test_columns_types_and_order_do_not_depend_on_the_order_of_the_runs():
+    runs = grid_of_runs()
+    shuffled = random.Random(0).sample(runs, len(runs))
+    table = frame(runs)
+    assert dict(table.dtypes.astype(str)) == DTYPES
+    assert frame(shuffled).equals(table)
+    assert list(table["method"][:6]) == ["none"] * 6
+    assert list(table["countermeasure"][:4]) == ["none"] * 3 + ["jpeg-10"]
+
+
+def test_countermeasures_stand_by_number_after_plain_training():
+    table = frame([run(countermeasure=name) for name in ("jpeg-10", "jpeg-5", "none", "grayscale")])
+    assert list(table["countermeasure"]) == ["none", "grayscale", "jpeg-5", "jpeg-10"]
+
+
+def test_a_run_given_twice_counts_once():
+    assert len(frame([run(), run(), run(seed=1)])) == 2
+
+
+def test_no_runs_are_refused():
+    for make in (frame, curves, confusion):
+        with pytest.raises(DataError, match="no runs"):
+            make([])
+
+
+def test_curves_and_confusion_hold_every_epoch_and_count():
+    runs = [run(), run(seed=1, curve=(), confusion=())]
+    assert list(curves(runs)["epoch"]) == [1, 2, 3]
+    pairs = confusion(runs)
+    assert pairs["count"].sum() == 120
+    assert pairs.query("true == '3' and answer == '3'")["count"].item() == 3
+    assert confusion([runs[1]]).empty
+    assert curves([runs[1]]).empty
+
+
+def test_results_have_the_stable_keys_and_are_json():
+    rows = results_json(frame([run(accuracy=10.23456), run(seed=1, accuracy=math.nan)]))
+    assert list(rows[0]) == [*STABLE.split(), "train_accuracy", "epochs", "seconds"]
+    assert rows[0]["test_accuracy"] == 10.23
+    assert rows[1]["test_accuracy"] is None
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows

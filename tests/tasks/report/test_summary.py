@@ -1,0 +1,86 @@
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from tasks.report.frame import frame
+from tasks.report.summary import SUMMARY_COLUMNS, summarise, worst_case
+from tasks.report.terminal import summary_table
+from tests.tasks.report.helpers import grid_of_runs, run, seeds
+
+
+def cell(runs, countermeasure="none", method="error-minimizing"):
+    table = summarise(frame(runs))
+    assert list(table.columns) == SUMMARY_COLUMNS
+    return table[(table["method"] == method) & (table["countermeasure"] == countermeasure)].iloc[0]
+
+
+def test_means_spreads_and_protection_kept_by_hand():
+    runs = [
+        *seeds("none", "none", 88.0, 90.0, 95.0),
+        *seeds("error-minimizing", "none", 10.0, 14.0, 12.0, peak_test_accuracy=20.0),
+    ]
+    row = cell(runs)
+    assert row["seeds"] == 3
+    assert row["mean"] == 12.0
+    assert row["std"] == pytest.approx(2.0)
+    assert row["peak_mean"] == 20.0
+    assert row["ceiling"] == pytest.approx(91.0)
+    assert row["ceiling_std"] == pytest.approx(math.sqrt((9 + 1 + 16) / 2))
+    assert row["chance"] == 10.0
+    assert row["kept"] == pytest.approx((91 - 12) / (91 - 10))
+
+
+def test_ceiling_is_that_of_the_same_victim_and_countermeasure():
+    runs = [*grid_of_runs(), run("none", victim="resnet18", accuracy=95.0), run(victim="resnet18", accuracy=50.0)]
+    assert cell(runs, "jpeg-10")["ceiling"] == 80.0
+    assert cell(runs, "none")["ceiling"] == 95.0
+
+
+def test_ceilings_of_another_dataset_do_not_count():
+    assert math.isnan(cell([run("none", accuracy=90.0, dataset="other"), run()])["ceiling"])
+
+
+def test_kept_is_at_most_one_and_may_be_below_zero():
+    assert cell([run("none", accuracy=90.0), run(accuracy=5.0)])["kept"] == 1.0
+    assert cell([run("none", accuracy=90.0), run(accuracy=98.0)])["kept"] == pytest.approx(-0.1)
+
+
+@pytest.mark.parametrize("runs", [[run()], [run("none", accuracy=10.0), run()], [run("none", accuracy=8.0), run()]])
+def test_kept_is_missing_without_a_ceiling_above_chance(runs):
+    assert math.isnan(cell(runs)["kept"])
+
+
+def test_one_seed_has_no_spread():
+    assert math.isnan(cell([run()])["std"])
+
+
+def test_diverged_runs_are_counted_and_left_out():
+    runs = [run(accuracy=12.0), run(seed=1, accuracy=99.0, diverged=True), run(seed=2, accuracy=math.nan)]
+    row = cell(runs)
+    assert (row["seeds"], row["diverged"], row["mean"]) == (1, 2, 12.0)
+
+
+def test_worst_case_is_the_highest_mean_and_names_the_highest_peak():
+    runs = [
+        *grid_of_runs(),
+        run("none", "grayscale", accuracy=85.0),
+        run(countermeasure="grayscale", accuracy=20.0, peak_test_accuracy=75.0),
+        run(countermeasure="blur", accuracy=math.nan, diverged=True),
+    ]
+    (row,) = worst_case(summarise(frame(runs))).to_dict("records")
+    assert (row["countermeasure"], row["mean"], row["ceiling"]) == ("jpeg-10", 70.0, 80.0)
+    assert (row["peak_countermeasure"], row["highest_peak"]) == ("grayscale", 75.0)
+    assert (row["plain_mean"], row["plain_ceiling"], row["tried"]) == (12.0, 90.0, 2)
+
+
+def test_terminal_table_fits_80_columns_and_takes_no_markup_from_names():
+    runs = [*grid_of_runs(), run(victim="[red]v")]
+    console = Console(width=80, file=io.StringIO())
+    console.print(summary_table(summarise(frame(runs))))
+    text = console.file.getvalue()
+    assert "error-minimizing sample-wise" in text
+    assert "12.00 ± 1.00" in text
+    assert "14.3 %" in text
+    assert "[red]v" in text
