@@ -6,6 +6,7 @@ from importlib.metadata import version
 from prefect import flow
 
 from infra import progress
+from infra.devices import cores_shared_by, pick_device, slots
 from infra.runners import map_tasks
 from schemas.evaluate import EvaluateConfig, Evaluation
 from schemas.report import ReportContext
@@ -14,19 +15,18 @@ from tasks.evaluate.measure import name_of, require_distinct
 from tasks.evaluate.stage import measure_copy, train_victim
 from tasks.report.stage import write_evaluation
 
-# Training takes all the cores or the whole GPU that there is: runs follow one another.
-_RUNS_AT_A_TIME = 1
-
 
 @flow(name="evaluate", flow_run_name="evaluate {config.protected}")
 def evaluate(config: EvaluateConfig) -> Evaluation:
     """Train victims on protected copies and on the clean pictures, test them on clean pictures, and report."""
     started = time.perf_counter()
-    copies = map_tasks(measure_copy, config.protected, _RUNS_AT_A_TIME, "protected copies", config=config).results
+    workers = slots(pick_device(config.device))
+    copies = map_tasks(measure_copy, config.protected, workers, "protected copies", config=config).results
     require_distinct(copies)
 
     progress.start("evaluate", steps(config), "epochs")
-    runs = map_tasks(train_victim, cells(config), _RUNS_AT_A_TIME, "victims", config=config).results
+    with cores_shared_by(workers):
+        runs = map_tasks(train_victim, cells(config), workers, "victims", config=config).results
     progress.finish("evaluate")
 
     context = ReportContext(

@@ -1,10 +1,13 @@
 """Where tensors live, and the arithmetic that pays there."""
 
+import contextlib
 import functools
+from collections.abc import Iterator
 
 import torch
 
 from infra.errors import ConfigurationError
+from infra.machine import cores
 
 
 def pick_device(name: str) -> torch.device:
@@ -45,3 +48,22 @@ def autocast(device: torch.device) -> torch.autocast:
 def precision(device: torch.device) -> str:
     """Name of the arithmetic that `autocast` gives: bf16 or fp32."""
     return "bf16" if fast_bf16(device.type) else "fp32"
+
+
+def slots(device: torch.device) -> int:
+    """How many networks are best trained side by side: one a core (at most eight) on a CPU, one on a GPU.
+
+    It does not depend on how many there are to train: a run's sums depend on its threads, and so would its result.
+    """
+    return min(cores(), 8) if device.type == "cpu" else 1
+
+
+@contextlib.contextmanager
+def cores_shared_by(workers: int) -> Iterator[None]:
+    """Give each of `workers` threads its share of the cores for torch's own threads, instead of all of them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, cores() // workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -5,6 +5,7 @@ Exit status: 0 done, 1 the job failed, 2 bad usage or configuration.
 
 import logging
 import os
+import signal
 import sys
 import traceback
 from importlib.metadata import version
@@ -48,6 +49,7 @@ def _options(
 def main() -> None:
     """Run a command; errors are one line on stderr, a traceback only with --debug."""
     debug = "--debug" in sys.argv
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: in one line
     _quiet(debug)
     try:
         app()

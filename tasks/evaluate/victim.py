@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from tasks.evaluate.data import Pictures
 from tasks.nn import augment, train
 
 if TYPE_CHECKING:
     from schemas.evaluate import Countermeasure, Recipe, Victim
+    from tasks.evaluate.data import Pictures
 
 VERSION = 1
 
@@ -59,8 +59,8 @@ def prepare(countermeasure: "Countermeasure", images: Tensor) -> Tensor:
 def run(
     victim: "Victim",
     countermeasure: "Countermeasure",
-    training: Pictures,
-    test: Pictures,
+    training: "Pictures",
+    test: "Pictures",
     seed: int,
     on_epoch: Callable[[Point], None],
 ) -> Result:

@@ -8,6 +8,7 @@ from schemas.base import digest
 from schemas.dataset import DatasetManifest
 from schemas.protect import ClassMatch, Mapping
 from tasks.match import classes
+from tasks.shard.sources.listing import locate
 
 
 @task(name="match classes", task_run_name="match classes", **RETRIES)
@@ -25,8 +26,8 @@ def match_classes(
         how, pairs = "name", classes.by_name(names, public.class_names)
         inputs.append(list(public.class_names))
     else:
-        parent, _, name = mapping.rpartition("/")
-        text = Folder(parent or ".").read(name)
+        folder, name = locate(mapping)
+        text = folder.read(name)
         how, pairs = "file", classes.from_file(text, mapping, names, public.class_names)
         inputs += [list(public.class_names), [text.decode(errors="replace")]]
     matches = tuple(ClassMatch(private=a, public=b) for a, b in pairs)

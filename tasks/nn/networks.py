@@ -3,6 +3,7 @@
 The paper's pictures are never normalised by mean and deviation, neither while noise is made nor in a victim.
 """
 
+import threading
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 TINY_WIDTHS = (32, 64, 128, 128)
 _STOCK_FROM = 64
+# Layers draw from torch's global generator, which all threads share.
+_SEEDING = threading.Lock()
 
 
 class ConvBN(nn.Sequential):
@@ -69,7 +72,7 @@ def build(name: str, classes: int, size: int, seed: int, widths: Sequence[int] =
     ResNet-18 takes its CIFAR form below 64 pixels and torchvision's from 64: the stock stem on 32 pixels gives
     other numbers. Raises ValueError for an unknown name.
     """
-    with torch.random.fork_rng(devices=[]):
+    with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name == "tiny":
             return tiny(classes, widths)

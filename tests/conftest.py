@@ -1,0 +1,29 @@
+"""What all tests share: a Prefect server of their own, one thread a network, and the real data where it is."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra import orchestration  # noqa: F401 - sets Prefect up before anything imports it
+
+_REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """An ephemeral Prefect server with an empty database, for the whole test session."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real pictures; the test is skipped where it isn't."""
+    folder = Path(os.environ.get("UNLEARNABLE_DATA", _REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no real data: set UNLEARNABLE_DATA to its folder")
+    return folder
