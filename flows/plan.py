@@ -30,6 +30,7 @@ _PROBE_KEY = BucketKey(b"a probe protects nothing")
 def look_ahead(config: ProtectConfig) -> JobPlan:
     """Plan and probe a job; writes nothing. Raises ConfigurationError, DataError, StorageError."""
     check_apart(config)
+    pick_device(config.device)
     spec = config.source
     plan = source.plan(spec)
     samples = [one for one in source.read(spec, plan.units[0]) if isinstance(one, Sample)]

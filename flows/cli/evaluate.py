@@ -43,6 +43,11 @@ def command(
         "device": device,
     }
     built = options.build(EvaluateConfig, options.merge(options.read_config(config), given))
+    from infra.devices import pick_device
+    from tasks.rewrite.places import check_workspace
+
+    check_workspace(built.workspace, built.protected, (built.clean.url, built.test.url))
+    pick_device(built.device)
     from flows.evaluate import evaluate
 
     with console.show_progress():
@@ -76,7 +81,7 @@ def _countermeasure(name: str) -> dict[str, Any]:
         return {"kind": name}
     kind, _, number = name.rpartition("-")
     parameters = [field for field in known[kind].model_fields if field != "kind"] if kind in known else []
-    if not parameters or not number.isdigit():
+    if not parameters or not number.isdecimal():
         problem = f"no countermeasure is called {name}"
         raise ConfigurationError(problem, f"take from {', '.join(known)}; jpeg-10 is JPEG at quality 10")
     return {"kind": kind, parameters[0]: int(number)}

@@ -9,12 +9,15 @@ import signal
 import sys
 import traceback
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from flows.cli import demo, evaluate, plan, protect, report, status, verify
 from infra.errors import UnlearnableError, one_line
+
+_UsageError: Any = typer.BadParameter.__mro__[1]  # the base of all usage errors; typer does not export it
+_INTERRUPTED = 130
 
 app = typer.Typer(
     help="Protect image datasets against unauthorised training, and prove what the protection is worth.",
@@ -52,14 +55,28 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: in one line
     _quiet(debug)
     try:
-        app()
+        # Else typer would end the process itself: on a usage error in four lines, on Ctrl-C without a word.
+        status = app(prog_name="unlearnable", standalone_mode=False)
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(status)
     except UnlearnableError as error:
         _fail(str(error), error.exit_status, debug)
-    except KeyboardInterrupt:
-        _fail("interrupted; run the same command again to go on from here", 130, debug)
+    except _UsageError as error:
+        _fail_usage(error, debug)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; run the same command again to go on from here", _INTERRUPTED, debug)
     except Exception as error:  # noqa: BLE001 - the last resort of a command line
         text = f"unexpected {type(error).__name__}: {error}; run it again with --debug to see where"
         _fail(text, 1, debug)
+
+
+def _fail_usage(error: Any, debug: bool) -> None:
+    if len(sys.argv) < 2:  # a bare `unlearnable`: the help, as it is
+        error.show()
+        sys.exit(error.exit_code)
+    command = error.ctx.command_path if error.ctx else "unlearnable"
+    _fail(f"{error.format_message().rstrip('.')}; see {command} --help", error.exit_code, debug)
 
 
 def _fail(text: str, exit_status: int, debug: bool) -> None:

@@ -5,10 +5,13 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli import console, options
+from infra.errors import ConfigurationError
 from infra.machine import cores
 from schemas.protect import ProtectConfig, ProtectSummary
 
-Source = Annotated[str, typer.Argument(help="Dataset: path, fsspec URL, glob, `digits` or torchvision://NAME.")]
+Source = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="Dataset: path, fsspec URL, glob, `digits` or torchvision://NAME.")
+]
 Destination = Annotated[str, typer.Argument(metavar="DEST", help="Where the protected copy goes.")]
 
 
@@ -98,19 +101,24 @@ def source_fields(
 
 def config_of(fields: dict[str, Any]) -> ProtectConfig:
     """The configuration of a protect run; the method is error-minimizing and the workers are the cores by default."""
-    if "method" in fields:
+    if isinstance(fields.get("method"), dict):
         fields["method"].setdefault("kind", "error-minimizing")
-    if fields.get("public"):
+    if isinstance(fields.get("public"), dict):
         fields["public"].setdefault("split", "train")
+    if fields.get("mapping") and not fields.get("public"):
+        problem = f"mapping {fields['mapping']} leads to the classes of a public dataset, and none is given"
+        raise ConfigurationError(problem, "give --public URL too, or leave the mapping out")
     fields.setdefault("workers", cores())
     return options.build(ProtectConfig, fields)
 
 
 def run(config: ProtectConfig) -> ProtectSummary:
     """The flow, with its progress shown."""
+    from infra.devices import pick_device
     from tasks.rewrite.places import check_apart
 
-    check_apart(config)  # before a server is started for it
+    check_apart(config)  # these two before a server is started
+    pick_device(config.device)
     from flows.protect import protect
 
     with console.show_progress():

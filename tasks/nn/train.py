@@ -10,9 +10,10 @@ from torch.nn import functional
 
 from infra.devices import autocast
 from tasks.nn.batches import to_float
+from tasks.nn.fold import fold
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
-_EVAL_BATCH = 500
+_EVAL_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,10 @@ def _factor(plan: Schedule, epoch: int, within: float) -> float:
 
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor) -> Tensor:
-    """Answers int64 [N] of `model` in eval mode on uint8 [N, H, W, 3]."""
-    model.eval()
+    """Answers int64 [N] of `model` in eval mode on uint8 [N, H, W, 3]; batch normalisation is folded for speed."""
+    folded = fold(model)
     answers: list[Tensor] = []
     for chunk in images.split(_EVAL_BATCH):
         with autocast(images.device):
-            answers.append(model(to_float(chunk)).argmax(1))
+            answers.append(folded(to_float(chunk)).argmax(1))
     return torch.cat(answers)

@@ -156,10 +156,10 @@ def _audit_sample(found: Audit, original: Sample, stored: Sample, epsilon: int, 
         found.problem(f"sample {original.key} has another size than in the source")
         return
     change = int(cv2.absdiff(before, after).max(initial=0))
-    squares = cv2.norm(before, after, cv2.NORM_L2SQR)
+    squares = round(cv2.norm(before, after, cv2.NORM_L2SQR))
     found.changed += change > 0
     found.max_abs_change = max(found.max_abs_change, change)
-    found.squared_change += int(squares)
+    found.squared_change += squares
     found.values += before.size
     found.l2 += float(np.sqrt(squares)) / 255
     if change > epsilon:

@@ -1,13 +1,16 @@
 """Three places, three owners: SOURCE is read, WORKSPACE is private, DESTINATION is published."""
 
+import re
 import secrets
+from collections.abc import Sequence
 
-from infra.errors import ConfigurationError
+from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder
 from schemas.protect import Job, ProtectConfig, ProtectedManifest
 from tasks.rewrite.shard import MANIFEST
 
 JOB = "job.json"
+_MAGIC = re.compile(r"[*?\[]")
 
 
 def check_apart(config: ProtectConfig) -> None:
@@ -25,15 +28,52 @@ def check_apart(config: ProtectConfig) -> None:
     if Folder(workspace).holds(Folder(destination)):
         problem = f"destination {destination} lies in the workspace {workspace}, which is private"
         raise ConfigurationError(problem, "give the destination a place outside it")
-    if "://" not in source and not source.startswith(("/", ".", "~")) and source in {"digits"}:
+    public = [] if config.public is None else [config.public.url]
+    for url in (source, *public):
+        for name, other in (("destination", destination), ("workspace", workspace)):
+            _require_outside(url, name, other)
+
+
+def check_workspace(workspace: str, destinations: Sequence[str], sources: Sequence[str]) -> None:
+    """Raise ConfigurationError when an evaluation would write its report into something published, or a source."""
+    for destination in destinations:
+        if Folder(destination).holds(Folder(workspace)):
+            problem = f"workspace {workspace} lies in the destination {destination}, which will be published"
+            raise ConfigurationError(problem, "give the workspace a private place outside it")
+    for source in sources:
+        if not _is_embedded(source) and _reads(source, Folder(workspace)):
+            problem = f"workspace {workspace} lies in the source {source}"
+            raise ConfigurationError(problem, "the source is never written to: give another workspace")
+
+
+def _require_outside(source: str, name: str, other: str) -> None:
+    if _is_embedded(source):
         return
-    if source.startswith("torchvision://"):
-        return
-    place = Folder(source)
-    for name, other in (("destination", destination), ("workspace", workspace)):
-        if place.holds(Folder(other)) or Folder(other).holds(place):
-            problem = f"{name} {other} and source {source} are one place, or one lies in the other"
-            raise ConfigurationError(problem, f"the source is never written to: give another {name}")
+    if _reads(source, Folder(other)) or Folder(other).holds(_glob(source)[0]):
+        problem = f"{name} {other} and source {source} are one place, or one lies in the other"
+        raise ConfigurationError(problem, f"the source is never written to: give another {name}")
+
+
+def _is_embedded(source: str) -> bool:
+    """True for a source that is no place that a job could write to."""
+    return source == "digits" or source.startswith("torchvision://")
+
+
+def _reads(source: str, place: Folder) -> bool:
+    """True when what is written to `place` could be taken for a part of the source."""
+    fixed, pattern = _glob(source)
+    if "/" in pattern or "**" in pattern or not pattern:
+        return fixed.holds(place)
+    return fixed.identity() == place.identity()  # data/*.tar sees nothing of data/protected/
+
+
+def _glob(source: str) -> tuple[Folder, str]:
+    """The last folder before a glob's first wildcard, and its pattern below; the source and "" when it is no glob."""
+    wildcard = _MAGIC.search(source)
+    if wildcard is None:
+        return Folder(source), ""
+    fixed = source[: wildcard.start()].rpartition("/")[0]
+    return Folder(fixed or ("/" if source.startswith("/") else ".")), source[len(fixed) :].lstrip("/")
 
 
 def claim(config: ProtectConfig) -> Job:
@@ -63,4 +103,8 @@ def claim(config: ProtectConfig) -> Job:
 
 
 def _manifest(destination: Folder) -> ProtectedManifest | None:
-    return destination.load(MANIFEST, ProtectedManifest)
+    try:
+        return destination.load(MANIFEST, ProtectedManifest)
+    except DataError as error:
+        problem = f"destination {destination.url} holds a {MANIFEST} that no job of this version wrote"
+        raise ConfigurationError(problem, "give an empty destination") from error

@@ -96,7 +96,7 @@ def _rewrite(sample: Sample, picture: Picture, noise: NDArray[np.int8] | None, e
     if not np.array_equal(stored, result) or largest > epsilon:
         problem = f"the rewritten picture of sample {sample.key} does not decode to what was encoded"
         raise DataError(problem, "this is a defect of the PNG codec: reinstall opencv and run it again")
-    squares = int(cv2.norm(stored, picture, cv2.NORM_L2SQR)) if noise is not None else 0
+    squares = round(cv2.norm(stored, picture, cv2.NORM_L2SQR)) if noise is not None else 0
     return Protected(
         key=sample.key,
         label=sample.label,
