@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+# Before Prefect is imported: its servers say good-bye when pytest has closed the streams they would write to.
+os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+
 from infra import orchestration  # noqa: F401 - sets Prefect up before anything imports it
 
 _REPOSITORY = Path(__file__).parents[1]

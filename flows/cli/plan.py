@@ -7,11 +7,13 @@ import typer
 from flows.cli import options
 from flows.cli.protect import Destination, Source, config_of, source_fields
 
+_NO_WORKSPACE = "memory://no-workspace"
+
 
 def command(
     source: Source,
     dest: Destination,
-    workspace: options.Workspace,
+    workspace: Annotated[str, typer.Option(help="Workspace of the job, when it has one.")] = _NO_WORKSPACE,
     form: Annotated[str | None, typer.Option(help="sample-wise or class-wise.")] = None,
     source_model: Annotated[str | None, typer.Option(help="tiny or resnet18.")] = None,
     split: options.Split = None,
