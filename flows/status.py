@@ -14,7 +14,9 @@ def look(workspace: Folder) -> JobStatus | None:
         return None
     names = list(workspace.list())
     dataset = workspace.load("dataset/manifest.json", DatasetManifest)
-    markers = [workspace.load(name, ProtectedShard) for name in names if name.startswith("rewrite/")]
+    # A source that has shrunk leaves the markers of shards that are no more.
+    known = {f"rewrite/{shard.name}.json" for shard in dataset.shards} if dataset else set()
+    markers = [workspace.load(name, ProtectedShard) for name in names if name in known]
     noises = [workspace.load(n, NoiseRecord) for n in names if n.startswith("noise/") and n.endswith("/record.json")]
     published = Folder(job.destination).load("manifest.json", ProtectedManifest)
     return JobStatus(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -15,3 +15,9 @@ def shared(most: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
         return cast(Callable[_P, _R], lru_cache(maxsize=most)(function))
 
     return keep
+
+
+def forget(*kept: Callable[..., object]) -> None:
+    """Let go of all results that `shared` keeps for these functions."""
+    for function in kept:
+        cast(Any, function).cache_clear()

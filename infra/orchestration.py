@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 from prefect import get_run_logger
 from prefect.blocks.system import Secret
+from prefect.client.base import ServerType, determine_server_type
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import MissingContextError
@@ -31,6 +33,26 @@ RETRIES: dict[str, Any] = {
     "retry_delay_seconds": exponential_backoff(backoff_factor=1),
     "retry_jitter_factor": 0.5,
 }
+
+
+def start_server() -> None:
+    """Start the ephemeral server that flows would start, where no server is named; it ends with this process.
+
+    A terminal's Ctrl-C goes to every process of a job. A server that it ended could not be told of the interruption:
+    the flow would try to for a minute, and fail in the end as if the network were down. So this one doesn't hear it.
+    """
+    if determine_server_type() is not ServerType.EPHEMERAL:
+        return
+    from prefect.server.api.server import SubprocessASGIServer  # slow to import
+
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child inherits what is blocked
+    try:
+        SubprocessASGIServer().start()
+    except RuntimeError as error:
+        mend = "run it again when the machine is less busy, or name a server in PREFECT_API_URL"
+        raise StorageError(f"the temporary Prefect server did not start ({error})", mend) from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def may_pass(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:

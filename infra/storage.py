@@ -203,7 +203,12 @@ class Folder:
 
     def save(self, name: str, record: BaseModel) -> None:
         """Write a record as indented JSON. Raises StorageError."""
-        self.write(name, (record.model_dump_json(indent=2) + "\n").encode())
+        self.write(name, encoded(record))
+
+
+def encoded(record: BaseModel) -> bytes:
+    """A record as it is stored: indented JSON."""
+    return (record.model_dump_json(indent=2) + "\n").encode()
 
 
 def _is_temporary(name: str) -> bool:

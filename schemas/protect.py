@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.base import Schema, Stored
 from schemas.dataset import DatasetManifest, SourceSpec
@@ -39,6 +39,12 @@ class ProtectConfig(Schema):
     key_block: str | None = Field(
         default=None, min_length=1, description="Name of a Prefect Secret block with the bucket's secret key."
     )
+
+    @model_validator(mode="after")
+    def _mapping_needs_public(self) -> "ProtectConfig":
+        if self.mapping is not None and self.public is None:
+            raise ValueError("a mapping leads to the classes of a public dataset, and none is given")
+        return self
 
 
 class ClassMatch(Schema):

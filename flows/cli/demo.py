@@ -20,7 +20,9 @@ def command(
     """Run the whole pipeline on the embedded digits: protect, evaluate, report. Needs no network."""
     del debug
     from flows.demo import demo
+    from infra.orchestration import start_server
 
+    start_server()
     with console.show_progress():
         result = demo(place, seeds, cores())
     tell(result, json_)

@@ -49,7 +49,9 @@ def command(
     check_workspace(built.workspace, built.protected, (built.clean.url, built.test.url))
     pick_device(built.device)
     from flows.evaluate import evaluate
+    from infra.orchestration import start_server
 
+    start_server()
     with console.show_progress():
         result = evaluate(built)
     tell(result, json_)

@@ -13,7 +13,7 @@ _NO_WORKSPACE = "memory://no-workspace"
 def command(
     source: Source,
     dest: Destination,
-    workspace: Annotated[str, typer.Option(help="Workspace of the job, when it has one.")] = _NO_WORKSPACE,
+    workspace: Annotated[str | None, typer.Option(help="Workspace of the job, when it has one.")] = None,
     form: Annotated[str | None, typer.Option(help="sample-wise or class-wise.")] = None,
     source_model: Annotated[str | None, typer.Option(help="tiny or resnet18.")] = None,
     split: options.Split = None,
@@ -37,7 +37,9 @@ def command(
         "method": {"form": form, "source_model": source_model},
         "device": device,
     }
-    found = look_ahead(config_of(options.merge(options.read_config(config), given)))
+    fields = options.merge(options.read_config(config), given)
+    fields.setdefault("workspace", _NO_WORKSPACE)
+    found = look_ahead(config_of(fields))
     if json_:
         options.print_json(found.model_dump(mode="json"))
         return

@@ -120,7 +120,9 @@ def run(config: ProtectConfig) -> ProtectSummary:
     check_apart(config)  # these two before a server is started
     pick_device(config.device)
     from flows.protect import protect
+    from infra.orchestration import start_server
 
+    start_server()
     with console.show_progress():
         return protect(config)
 

@@ -1,5 +1,6 @@
 """The three sets of pictures of an evaluation, each loaded once in a process and shared by its runs."""
 
+from infra.caching import forget as forget_all
 from infra.caching import shared
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
@@ -12,6 +13,11 @@ _loaded = shared(8)(data.load)
 _typical_side = shared(8)(data.typical_side)
 
 
+def forget() -> None:
+    """Let go of all pictures: since the last evaluation of this process, others may lie in the same places."""
+    forget_all(_loaded, _typical_side)
+
+
 def size_of(config: EvaluateConfig, recipe: Recipe) -> int:
     """Side in pixels at which a victim sees pictures: the recipe's, else the clean pictures' own."""
     return recipe.size or _typical_side(_clean_spec(config, config.protected[0]))
@@ -19,8 +25,8 @@ def size_of(config: EvaluateConfig, recipe: Recipe) -> int:
 
 def protected_set(copy: str, size: int) -> Pictures:
     """The pictures of one protected copy, as stored."""
-    split = manifest_of(Folder(copy)).dataset.source.split
-    return _loaded(SourceSpec(url=copy, split=split, format="webdataset"), size)
+    made = manifest_of(Folder(copy)).dataset.source  # tells the split, and where label and picture are
+    return _loaded(made.model_copy(update={"url": copy, "limit": None}), size)
 
 
 def clean_set(config: EvaluateConfig, size: int) -> Pictures:

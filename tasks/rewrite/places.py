@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Sequence
 
 from infra.errors import ConfigurationError, DataError
-from infra.storage import Folder
+from infra.storage import TEMPORARY, Folder
 from schemas.protect import Job, ProtectConfig, ProtectedManifest
 from tasks.rewrite.shard import MANIFEST
 
@@ -97,9 +97,18 @@ def claim(config: ProtectConfig) -> Job:
     if found:
         problem = f"destination {config.destination} already holds {len(found)} files, such as {next(iter(found))}"
         raise ConfigurationError(problem, "give an empty destination")
+    _require_bucket(destination)
     job = Job(job=secrets.token_hex(16), destination=destination.identity())
     workspace.save(JOB, job)
     return job
+
+
+def _require_bucket(destination: Folder) -> None:
+    """Raise StorageError when a bucket is not there or can't be written: now, and not after hours of fitting."""
+    if not destination.is_local:
+        probe = f"{TEMPORARY}probe"
+        destination.write(probe, b"")
+        destination.delete(probe)
 
 
 def _manifest(destination: Folder) -> ProtectedManifest | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from infra.storage import Folder
+from infra.storage import Folder, encoded
 from schemas.dataset import DatasetManifest, ShardRecord, SourceSpec
 from schemas.protect import Job, ProtectConfig, ProtectedManifest, ProtectedShard, ProtectionRecord
 from tasks.rewrite.card import card
@@ -18,12 +18,20 @@ def publish(
     manifest = ProtectedManifest(job=job.job, dataset=_public(dataset, shards), protection=_protection(config, shards))
     keep = {shard.name for shard in shards} | {MANIFEST, CARD}
     for name in destination.list():
-        if name not in keep and name.endswith(".tar"):
+        if name not in keep and name.endswith(".tar") and _is_ours(Folder(config.workspace), name):
             destination.delete(name)
     destination.sweep()
-    destination.write(CARD, card(manifest).encode())
-    destination.save(MANIFEST, manifest)
+    text = card(manifest).encode()
+    if destination.read_optional(CARD) != text:  # a run that finds all done leaves what is published untouched
+        destination.write(CARD, text)
+    if destination.read_optional(MANIFEST) != encoded(manifest):
+        destination.save(MANIFEST, manifest)
     return manifest
+
+
+def _is_ours(workspace: Folder, shard: str) -> bool:
+    """True for a shard that this job has written or was about to; what else lies there is somebody's."""
+    return any(workspace.info(f"{place}/{shard}.json") is not None for place in ("rewrite", "dataset/index"))
 
 
 def _public(dataset: DatasetManifest, shards: Sequence[ProtectedShard]) -> DatasetManifest:

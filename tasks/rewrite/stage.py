@@ -22,8 +22,9 @@ from tasks.rewrite import shard as shards
 def claim(config: ProtectConfig) -> Job:
     """Make sure that the three places are apart and the destination is this job's. Raises ConfigurationError."""
     places.check_apart(config)
-    load_key(Folder(config.workspace), config.key_file, secret_block(config.key_block))
-    return places.claim(config)
+    job = places.claim(config)
+    load_key(Folder(config.workspace), config.key_file, secret_block(config.key_block))  # before hours of fitting
+    return job
 
 
 @task(name="check coverage")

@@ -6,7 +6,7 @@ from prefect import task
 
 from infra import progress
 from infra.orchestration import RETRIES, cached, log
-from infra.storage import Folder
+from infra.storage import Folder, sha256
 from schemas.base import digest
 from schemas.dataset import DatasetManifest, ShardIndex, ShardUnit, SourcePlan, SourceSpec
 from tasks.shard import index, source
@@ -56,5 +56,8 @@ def write_manifest(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIn
 def _stored(folder: Folder, done: ShardIndex) -> bool:
     if done.unit.in_place:
         return True  # the unit's fingerprint tells whether the source has changed
-    info = folder.info(f"shards/{done.unit.name}")
-    return info is not None and info.get("size") == done.record.bytes
+    name = f"shards/{done.unit.name}"
+    info = folder.info(name)
+    if info is None or info.get("size") != done.record.bytes:
+        return False
+    return sha256(folder.read(name)) == done.record.sha256  # a damaged shard is written again, not stumbled over

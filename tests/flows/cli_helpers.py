@@ -1,5 +1,7 @@
 """The command line, called in this process, and sources to feed it."""
 
+import contextlib
+import io
 import json
 import logging
 import os
@@ -11,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from prefect.settings import temporary_settings
 
 from flows.cli.main import main
 from tests.tasks.shard.helpers import picture, tarred
@@ -33,6 +36,7 @@ class Said:
         found = json.loads(self.out)
         assert isinstance(found, dict)
         assert self.out.count("\n") == 1, "more than one line on stdout"
+        self.require_progress(self.err.splitlines())
         return found
 
     @property
@@ -41,30 +45,33 @@ class Said:
         assert self.status != 0, self.out
         *before, last = self.err.splitlines() or [""]
         assert last.startswith("error: "), self.err
-        assert [line for line in before if not line.startswith(PROGRESS)] == []
+        self.require_progress(before)
         return last
 
+    @staticmethod
+    def require_progress(lines: list[str]) -> None:
+        """Lines of progress and nothing else."""
+        assert [line for line in lines if not line.startswith(PROGRESS)] == []
 
-class CommandLine:
-    """`unlearnable` in this process: arguments in, status and both streams out."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: object) -> Said:
-        self._monkeypatch.setattr(sys, "argv", ["unlearnable", *map(str, arguments)])
-        terminate, disabled = signal.getsignal(signal.SIGTERM), logging.root.manager.disable
+def unlearnable(*arguments: object) -> Said:
+    """The command line in this process: arguments in, status and both streams out."""
+    terminate, disabled = signal.getsignal(signal.SIGTERM), logging.root.manager.disable
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(sys, "argv", ["unlearnable", *map(str, arguments)])
         # In a process of its own the command line sets Prefect's level before Prefect is imported.
+        stack.callback(logging.disable, disabled)
         logging.disable(logging.CRITICAL)
-        self._capsys.readouterr()
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            logging.disable(disabled)
-            signal.signal(signal.SIGTERM, terminate)
-        said = self._capsys.readouterr()
-        return Said(int(ended.value.code or 0), said.out, said.err)
+        stack.callback(signal.signal, signal.SIGTERM, terminate)
+        # A heartbeat thread would hold up the end of every run for half a second.
+        stack.enter_context(temporary_settings({"flows.heartbeat_frequency": None}))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        ended = stack.enter_context(pytest.raises(SystemExit))
+        main()
+    return Said(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 @dataclass(frozen=True)
@@ -124,8 +131,13 @@ def sample(key: str, label: str | None, data: bytes | None = None) -> list[tuple
     return found if label is None else [*found, (f"{key}.cls", label.encode())]
 
 
-def failing_writes(patch: pytest.MonkeyPatch, folder: Path, error: BaseException, after: int = 0) -> list[str]:
-    """Let writes below `folder` fail as a disk would, once `after` of them went well; gives the names that failed."""
+def failing_writes(
+    patch: pytest.MonkeyPatch, folder: Path, error: BaseException | signal.Signals, after: int = 0
+) -> list[str]:
+    """Let writes below `folder` fail as a disk would, once `after` of them went well; gives the names that failed.
+
+    Given a signal, this process gets it in the middle of the write that fails.
+    """
     real, left, failed = os.replace, [after], []
 
     def replace(source: Any, target: Any) -> None:
@@ -133,7 +145,10 @@ def failing_writes(patch: pytest.MonkeyPatch, folder: Path, error: BaseException
             left[0] -= 1
             if left[0] < 0:
                 failed.append(Path(target).name)
-                raise error
+                if isinstance(error, signal.Signals):
+                    os.kill(os.getpid(), error)
+                else:
+                    raise error
         real(source, target)
 
     patch.setattr(os, "replace", replace)

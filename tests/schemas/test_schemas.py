@@ -315,3 +315,8 @@ class TestMeaning:
 
     def test_a_countermeasure_is_named_with_what_shapes_it(self):
         assert [Jpeg(quality=30).name, Grayscale().name] == ["jpeg-30", "grayscale"]
+
+
+def test_a_mapping_without_a_public_dataset_is_refused():
+    with pytest.raises(ValidationError, match="public dataset"):
+        ProtectConfig(source=SourceSpec(url="digits"), destination="out", workspace="private", mapping="map.yaml")

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pydantic import JsonValue
 
-from infra.errors import one_line
+from infra.errors import DataError, one_line
 from infra.storage import Folder, fingerprint
 from schemas.base import digest
 from schemas.dataset import ShardUnit, SourcePlan, SourceSpec
@@ -45,7 +45,17 @@ def plan(spec: SourceSpec) -> SourcePlan:
         )
         for number, start in enumerate(range(0, len(items), spec.shard_size))
     ]
-    return SourcePlan(format="folder", units=tuple(units), class_names=tuple(one_line(name) for name in classes))
+    return SourcePlan(format="folder", units=tuple(units), class_names=_class_names(spec, classes))
+
+
+def _class_names(spec: SourceSpec, folders: Sequence[str]) -> tuple[str, ...]:
+    """Names of the classes, each on one line. Raises DataError when two folders would have the same."""
+    names = tuple(one_line(folder) for folder in folders)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        problem = f"several class folders of {spec.url} are called {twice[0]}, but for spaces and line breaks"
+        raise DataError(problem, "rename all but one of them")
+    return names
 
 
 def read(spec: SourceSpec, unit: ShardUnit) -> Iterator[Sample | Reject]:  # noqa: ARG001 - every source's signature

@@ -148,3 +148,11 @@ def test_no_dataset(place, names):
         source.plan(SourceSpec(url=place.url))
     with pytest.raises(DataError, match="no dataset at"):
         source.plan(SourceSpec(url=place.url, format="folder"))
+
+
+def test_class_folders_that_read_the_same_are_refused(tmp_path):
+    for name in ("a b", "a\nb"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.png").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"several class folders of .* are called a b"):
+        source.plan(SourceSpec(url=str(tmp_path)))

@@ -1,0 +1,196 @@
+"""The same flow in buckets: source, workspace and destination on S3, and what goes wrong there in one line."""
+
+import boto3
+import pytest
+import s3fs
+from moto.server import ThreadedMotoServer
+
+from flows.evaluate import evaluate
+from flows.protect import protect
+from infra.errors import StorageError
+from infra.storage import Folder
+from schemas.dataset import SourceSpec
+from schemas.evaluate import EvaluateConfig, TinyRecipe, TinyVictim
+from tasks.rewrite.audit import audit
+from tests.tasks.rewrite.helpers import TWO_PHASE, config_of, folder_source, protect_all, shards_of, tar_source
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+BUCKETS = ("originals", "published", "private")
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch, tmp_path):
+    """Credentials that open nothing but the server of these tests; nothing is taken from the machine."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "UNLEARNABLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def s3(endpoint, monkeypatch):
+    """A client of a server with three empty buckets."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    client = boto3.client("s3", endpoint_url=endpoint)
+    for bucket in BUCKETS:
+        client.create_bucket(Bucket=bucket)
+    yield client
+    for bucket in BUCKETS:
+        for one in client.list_objects_v2(Bucket=bucket).get("Contents", []):
+            client.delete_object(Bucket=bucket, Key=one["Key"])
+        client.delete_bucket(Bucket=bucket)
+
+
+def upload(s3, folder, bucket="originals", prefix="x"):
+    for path in folder.rglob("*"):
+        if path.is_file():
+            s3.put_object(Bucket=bucket, Key=f"{prefix}/{path.relative_to(folder)}", Body=path.read_bytes())
+
+
+def objects(s3, bucket):
+    """Every object of a bucket: its bytes and when it was written."""
+    found = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+    return {
+        one["Key"]: (s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read(), one["LastModified"]) for one in found
+    }
+
+
+def job(tmp_path, **changes):
+    spec = SourceSpec(url="s3://originals/x", shard_size=5)
+    return config_of(tmp_path, spec, destination="s3://published/x", workspace="s3://private/x", **changes)
+
+
+@pytest.mark.parametrize("layout", [folder_source, tar_source], ids=["folder", "tar shards"])
+def test_a_bucket_is_protected_verified_and_skipped_when_run_again(s3, tmp_path, layout, states):
+    source = layout(tmp_path / "in")
+    upload(s3, source)
+    config = job(tmp_path)
+    before = objects(s3, "originals")
+    summary = protect(config)
+    assert (summary.samples, summary.protected, summary.shards, summary.skipped_shards) == (12, 12, 3, 0)
+
+    assert objects(s3, "originals") == before
+    out = objects(s3, "published")
+    assert sorted(out) == ["x/README.md", "x/manifest.json", *(f"x/train-{i:06d}.tar" for i in range(3))]
+    assert all(key.startswith("x/") for key in objects(s3, "private"))
+    found = audit(Folder("s3://published/x"), SourceSpec(url="s3://originals/x"))
+    assert (found.problems, found.samples, found.changed) == ([], 12, 12)
+
+    states.clear()
+    summary = protect(config)
+    assert summary.skipped_shards == summary.shards == 3
+    assert states == {"shards": ["Cached"] * 6}
+    assert objects(s3, "published") == out
+
+
+def test_a_bucket_and_a_disk_get_the_same_bytes(s3, tmp_path):
+    source = folder_source(tmp_path / "in")
+    upload(s3, source)
+    local = config_of(tmp_path, source)
+    protect_all(local)
+    protect(job(tmp_path))
+    stored = {
+        key.removeprefix("x/"): data for key, (data, _) in objects(s3, "published").items() if key.endswith(".tar")
+    }
+    assert stored == shards_of(local.destination)
+
+
+def test_no_word_of_source_workspace_or_key_goes_to_the_published_bucket(s3, tmp_path):
+    upload(s3, folder_source(tmp_path / "in"))
+    protect(job(tmp_path, key_file=None))
+    secret = s3.get_object(Bucket="private", Key="x/secret.key")["Body"].read().strip()
+    assert len(secret) == 64
+    for what in (secret, b"s3://originals", b"s3://private", str(tmp_path).encode()):
+        assert [key for key, (data, _) in objects(s3, "published").items() if what in data] == []
+
+
+def test_lost_and_new_objects_cost_what_they_cost_on_a_disk(s3, tmp_path):
+    upload(s3, tar_source(tmp_path / "in"))
+    config = job(tmp_path, method=TWO_PHASE)
+    protect(config)
+    before = objects(s3, "published")
+    s3.delete_object(Bucket="published", Key="x/train-000001.tar")
+    upload(s3, tar_source(tmp_path / "more", shards=1, first=3))
+    summary = protect(config)
+    assert (summary.shards, summary.skipped_shards) == (4, 2)
+    after = objects(s3, "published")
+    assert all(after[key][0] == before[key][0] for key in before if key.endswith(".tar"))
+    assert audit(Folder("s3://published/x"), SourceSpec(url="s3://originals/x")).problems == []
+
+
+def test_a_protected_bucket_is_evaluated(s3, tmp_path):
+    upload(s3, folder_source(tmp_path / "in"))
+    upload(s3, folder_source(tmp_path / "test", per_class=3, first=50), prefix="test")
+    protect(job(tmp_path))
+    victim = TinyVictim(widths=(4, 8, 8, 8), recipe=TinyRecipe(epochs=1, batch_size=8))
+    config = EvaluateConfig(
+        protected=("s3://published/x",),
+        clean=SourceSpec(url="s3://originals/x"),
+        test=SourceSpec(url="s3://originals/test"),
+        workspace="s3://private/evaluation",
+        victims=(victim,),
+        seeds=1,
+        device="cpu",
+    )
+    result = evaluate(config)
+    assert [run.method for run in result.runs] == ["none", "random"]
+    assert result.report.report.startswith("s3://private/evaluation/reports/")
+    assert any(key.endswith("report.html") for key in objects(s3, "private"))
+
+
+def one_line(caught):
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_a_missing_source_bucket_is_named(s3, tmp_path):
+    config = job(tmp_path).model_copy(update={"source": SourceSpec(url="s3://nowhere/x")})
+    with pytest.raises(Exception, match="s3://nowhere/x") as caught:
+        protect(config)
+    assert one_line(caught)
+    assert caught.type.__name__ in ("StorageError", "DataError")
+
+
+@pytest.mark.parametrize("place", ["destination", "workspace"])
+def test_a_missing_bucket_to_write_to_is_named(s3, tmp_path, place):
+    upload(s3, folder_source(tmp_path / "in"))
+    with pytest.raises(StorageError, match="s3://nowhere/x") as caught:
+        protect(job(tmp_path).model_copy(update={place: "s3://nowhere/x"}))
+    assert "check" in one_line(caught)
+    assert "manifest.json" not in str(objects(s3, "published"))
+
+
+def test_an_endpoint_that_refuses_is_tried_again_and_told_in_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StorageError, match="AWS_ENDPOINT_URL") as caught:
+        protect(job(tmp_path))
+    assert "s3://" in one_line(caught)
+    assert caught.value.transient
+
+
+def test_missing_credentials_are_told_in_one_line_and_not_tried_again(s3, monkeypatch, tmp_path):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(StorageError, match="AWS_ACCESS_KEY_ID") as caught:
+        protect(job(tmp_path))
+    assert "s3://" in one_line(caught)
+    assert not caught.value.transient

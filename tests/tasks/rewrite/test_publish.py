@@ -1,0 +1,171 @@
+"""A destination holds what is to be published and nothing else; a workspace and a destination belong together."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from infra.errors import ConfigurationError
+from infra.storage import TEMPORARY
+from schemas.dataset import SourceSpec
+from tests.tasks.rewrite.helpers import (
+    CLASS_WISE,
+    RANDOM,
+    TWO_PHASE,
+    config_of,
+    files,
+    folder_source,
+    protect_all,
+    shards_of,
+    tar_source,
+)
+
+METHODS = {"random": RANDOM, "two-phase": TWO_PHASE, "class-wise": CLASS_WISE}
+
+
+def secrets_of(config, source):
+    """Texts that must not be found in anything that is published, by what they are."""
+    found = {"source": str(source), "workspace": config.workspace, "destination": config.destination}
+    found["key"] = Path(config.key_file).read_text().strip()
+    (record,) = Path(config.workspace).glob("noise/*/record.json")
+    noise = json.loads(record.read_text())
+    found["key fingerprint"] = noise["key_fingerprint"]
+    found["noise"] = noise["inputs"][:16]
+    found["tensors"] = noise["tensors_sha256"][:16]
+    for marker in Path(config.workspace).glob("rewrite/*.json"):
+        found[marker.name] = json.loads(marker.read_text())["inputs"][:16]
+    manifest = json.loads((Path(config.workspace) / "dataset" / "manifest.json").read_text())
+    found |= {f"original {s['name']}": s["sha256"] for s in manifest["shards"]}
+    return found
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_a_destination_holds_shards_manifest_and_card_and_no_secret(tmp_path, method):
+    source = folder_source(tmp_path / "place of the originals")
+    config = config_of(tmp_path, source, method)
+    protect_all(config)
+    found = files(config.destination)
+    assert sorted(found) == ["README.md", "manifest.json", *(f"train-{i:06d}.tar" for i in range(3))]
+    secrets = secrets_of(config, source)
+    assert len(secrets) >= 12
+    for what, secret in secrets.items():
+        assert len(secret) >= 12, what
+        assert [name for name, data in found.items() if secret.encode() in data] == [], what
+
+
+def test_tar_shards_that_are_used_in_place_are_published_without_a_word_of_their_place(tmp_path):
+    source = tar_source(tmp_path / "place of the originals")
+    config = config_of(tmp_path, source)
+    protect_all(config)
+    found = files(config.destination)
+    assert sorted(found) == ["README.md", "manifest.json", *(f"train-{i:06d}.tar" for i in range(3))]
+    for what, secret in secrets_of(config, source).items():
+        assert [name for name, data in found.items() if secret.encode() in data] == [], what
+
+
+def test_the_public_dataset_and_the_mapping_are_not_named(tmp_path):
+    private = folder_source(tmp_path / "in", 4)
+    public = folder_source(tmp_path / "the public data", 4, ("CAT_", "Dog!"))
+    config = config_of(tmp_path, private, CLASS_WISE, public=SourceSpec(url=str(public)))
+    protect_all(config)
+    for text in ("the public data", "CAT_", "Dog!"):
+        assert [name for name, data in files(config.destination).items() if text.encode() in data] == []
+
+
+def test_the_key_that_is_drawn_stays_in_the_workspace_and_is_its_owners_alone(tmp_path, monkeypatch):
+    monkeypatch.delenv("UNLEARNABLE_KEY", raising=False)
+    config = config_of(tmp_path, folder_source(tmp_path / "in"), key_file=None)
+    protect_all(config)
+    path = Path(config.workspace) / "secret.key"
+    assert path.stat().st_mode & 0o077 == 0
+    secret = path.read_bytes().strip()
+    assert len(secret) == 64
+    everywhere = files(config.destination) | files(config.workspace)
+    assert [name for name, data in everywhere.items() if secret in data] == ["secret.key"]
+
+
+def test_shards_that_the_source_no_longer_has_are_removed(tmp_path):
+    source = tar_source(tmp_path / "in", shards=3)
+    config = config_of(tmp_path, source)
+    protect_all(config)
+    (source / "train-000002.tar").unlink()
+    manifest = protect_all(config)
+    assert sorted(files(config.destination)) == ["README.md", "manifest.json", "train-000000.tar", "train-000001.tar"]
+    assert [shard.name for shard in manifest.dataset.shards] == ["train-000000.tar", "train-000001.tar"]
+    assert manifest.protection.protected == manifest.dataset.samples == 8
+
+
+def test_what_an_interrupted_write_left_is_swept(tmp_path):
+    config = config_of(tmp_path, folder_source(tmp_path / "in"))
+    protect_all(config)
+    (Path(config.destination) / f"{TEMPORARY}0123").write_bytes(b"half a shard")
+    protect_all(config)
+    assert not [name for name in files(config.destination) if TEMPORARY in name]
+
+
+def test_what_has_not_changed_is_not_written_again(tmp_path):
+    config = config_of(tmp_path, folder_source(tmp_path / "in"))
+    protect_all(config)
+    before = {p: p.stat().st_mtime_ns for p in Path(config.destination).iterdir()}
+    protect_all(config)
+    assert {p: p.stat().st_mtime_ns for p in Path(config.destination).iterdir()} == before
+
+
+def test_the_manifest_states_what_lies_there(tmp_path):
+    config = config_of(tmp_path, folder_source(tmp_path / "in", per_class=6), CLASS_WISE)
+    manifest = protect_all(config)
+    assert manifest.dataset.class_names == ("cat", "dog")
+    assert manifest.dataset.labels == ("0", "1")
+    assert [shard.url for shard in manifest.dataset.shards] == sorted(shards_of(config.destination))
+    protection = manifest.protection
+    assert (protection.method, protection.form, protection.epsilon) == ("error-minimizing", "class-wise", 8)
+    assert protection.software.startswith("unlearnable ")
+
+
+def test_the_card_states_the_numbers_and_can_not_be_forged_by_a_class_name(tmp_path):
+    config = config_of(tmp_path, folder_source(tmp_path / "in", classes=("cat", "dog` \n# Heading")))
+    protect_all(config)
+    card = (Path(config.destination) / "README.md").read_text()
+    assert "12 pictures in 3 shards, 2 classes. 12 of them carry sample-wise random noise" in card
+    assert "8/255 a value (measured on the stored bytes: 8/255)" in " ".join(card.split())
+    assert "# Heading" not in [line.strip() for line in card.splitlines()]
+    assert "- `cat`" in card
+
+
+class TestOwnership:
+    def test_a_destination_with_other_files_in_it_is_refused(self, tmp_path):
+        config = config_of(tmp_path, folder_source(tmp_path / "in"))
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "thesis.txt").write_text("mine")
+        with pytest.raises(ConfigurationError, match=r"already holds 1 files, such as thesis\.txt"):
+            protect_all(config)
+        assert files(config.destination) == {"thesis.txt": b"mine"}
+
+    def test_another_jobs_destination_is_refused_and_left_as_it_is(self, tmp_path):
+        source = folder_source(tmp_path / "in")
+        config = config_of(tmp_path, source)
+        protect_all(config)
+        before = files(config.destination)
+        with pytest.raises(ConfigurationError, match="holds another job's output"):
+            protect_all(config.model_copy(update={"workspace": str(tmp_path / "other")}))
+        assert files(config.destination) == before
+
+    def test_a_workspace_serves_one_destination(self, tmp_path):
+        config = config_of(tmp_path, folder_source(tmp_path / "in"))
+        protect_all(config)
+        with pytest.raises(ConfigurationError, match="belongs to the destination"):
+            protect_all(config.model_copy(update={"destination": str(tmp_path / "other")}))
+        assert not (tmp_path / "other").exists()
+
+    @pytest.mark.parametrize("unfinished", [False, True])
+    def test_a_job_whose_workspace_was_lost_touches_nothing(self, tmp_path, unfinished):
+        config = config_of(tmp_path, folder_source(tmp_path / "in"))
+        protect_all(config)
+        if unfinished:
+            (tmp_path / "out" / "manifest.json").unlink()
+        before = files(config.destination)
+        shutil.rmtree(config.workspace)
+        with pytest.raises(ConfigurationError, match="destination"):
+            protect_all(config)
+        assert files(config.destination) == before
