@@ -9,18 +9,17 @@ from infra.devices import device_kind, pick_device
 from infra.errors import DataError
 from infra.keys import BucketKey
 from infra.storage import Folder
-from schemas.dataset import SourceSpec
 from schemas.noise import ErrorMinimizing, RandomNoise
 from schemas.plan import JobPlan
 from schemas.protect import ProtectConfig
 from tasks.noise import method as methods
-from tasks.noise.fitted import FitData
+from tasks.noise.fitted import FitData, NoiseSource
 from tasks.noise.resize import to_working
 from tasks.noise.sample import LARGEST_WORKING_SIZE
 from tasks.rewrite.places import check_apart
 from tasks.rewrite.protect import Plan, protect
 from tasks.shard import source
-from tasks.shard.pictures import PictureError, check, decode
+from tasks.shard.pictures import decode, is_sound
 from tasks.shard.samples import Sample
 
 _PROBED = 64
@@ -35,7 +34,7 @@ def look_ahead(config: ProtectConfig) -> JobPlan:
     plan = source.plan(spec)
     samples = [one for one in source.read(spec, plan.units[0]) if isinstance(one, Sample)]
     started = time.perf_counter()
-    sound = [one for one in islice(samples, _PROBED) if _sound(one, spec)]
+    sound = [one for one in islice(samples, _PROBED) if is_sound(one.picture, spec.max_pixels)]
     check_seconds = (time.perf_counter() - started) / max(1, len(sound))
     if not sound:
         raise DataError(f"{spec.url} has no good picture among its first", "check the URL and the split")
@@ -72,7 +71,7 @@ def _probe(config: ProtectConfig, samples: list[Sample], size: int) -> tuple[flo
     if isinstance(method, ErrorMinimizing) and fitted.rounds:
         one = fitted.rounds[0]
         fit_seconds = one.seconds / one.image_steps * _passes(method) * method.max_rounds
-    noise = methods.perturber(short, epsilon, fitted.tensors, 2, size, _PROBE_KEY, device)
+    noise = methods.perturber(NoiseSource(short, epsilon, fitted.tensors, 2, size, _PROBE_KEY, device))
     places = {sample.key: int(label) for sample, label in zip(samples, labels, strict=True)}
     plan = Plan(noise, epsilon, size, spec.max_pixels, lambda s: places[s.key], lambda s: s.key)
     started = time.perf_counter()
@@ -84,11 +83,3 @@ def _passes(method: ErrorMinimizing) -> int:
     """Gradient passes over a picture in a round of the real fit."""
     share = method.subset if method.form == "class-wise" else 1.0
     return method.model_steps * method.batch_size + round(method.steps * method.fit_samples * share)
-
-
-def _sound(sample: Sample, spec: SourceSpec) -> bool:
-    try:
-        check(sample.picture, spec.max_pixels)
-    except PictureError:
-        return False
-    return True

@@ -17,7 +17,7 @@ from tasks.rewrite.stage import check_coverage, claim, publish_dataset, rewrite_
 from tasks.shard.stage import index_shard, plan_source, write_manifest
 
 
-@flow(name="protect", flow_run_name="protect {config.source.url} to {config.destination}", validate_parameters=True)
+@flow(name="protect", flow_run_name="protect {config.source.url} to {config.destination}")
 def protect(config: ProtectConfig) -> ProtectSummary:
     """Protect every image of a dataset with error-minimizing noise, and publish the protected copy."""
     started = time.perf_counter()
@@ -52,7 +52,6 @@ def summarise(
     config: ProtectConfig, published: ProtectedManifest, noise: NoiseRecord, skipped: int, seconds: float
 ) -> ProtectSummary:
     """What the run did, in numbers."""
-    kept = next((r for r in noise.rounds if r.round == noise.kept_round), None)
     return ProtectSummary(
         samples=published.dataset.samples,
         protected=published.protection.protected,
@@ -64,6 +63,6 @@ def summarise(
         destination=config.destination,
         workspace=config.workspace,
         noise=noise.inputs[:16],
-        noise_error=kept.error if kept else None,
+        noise_error=noise.error,
         converged=noise.converged,
     )

@@ -34,13 +34,12 @@ def look(workspace: Folder) -> JobStatus | None:
 
 
 def _noise(record: NoiseRecord) -> NoiseStatus:
-    kept = next((r for r in record.rounds if r.round == record.kept_round), None)
     return NoiseStatus(
         digest=record.inputs[:16],
         method=record.method.kind,
         form=record.method.form,
         epsilon=record.budget.epsilon,
         rounds=len(record.rounds),
-        error=kept.error if kept else None,
+        error=record.error,
         stopped=record.stopped,
     )

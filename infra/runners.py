@@ -1,5 +1,6 @@
 """How tasks run side by side."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ def map_tasks(task: Task[..., Any], items: Sequence[Any], workers: int, what: st
 
     Raises as infra.orchestration.gather does: a failed task never goes unnoticed.
     """
-    name = next(iter(task.fn.__code__.co_varnames))
+    name = next(iter(inspect.signature(task.fn).parameters))
     parameters = {name: list(items), **{key: unmapped(value) for key, value in same.items()}}
     with ThreadPoolTaskRunner(max_workers=workers) as runner:
         return gather(list(runner.map(task, parameters)), what)

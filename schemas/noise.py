@@ -130,6 +130,11 @@ class NoiseRecord(Stored):
     tensors_sha256: str = Field(description="SHA-256 of fitted.safetensors.")
 
     @property
+    def error(self) -> float | None:
+        """Error rate of the kept round, 0 to 1; None without a fit."""
+        return next((r.error for r in self.rounds if r.round == self.kept_round), None)
+
+    @property
     def converged(self) -> bool:
         """False when the fit ended at its cap of rounds with the error still above lambda."""
         return self.stopped != "at-cap"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 # Before Prefect is imported: its servers say good-bye when pytest has closed the streams they would write to.
 os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
@@ -13,6 +14,12 @@ os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 from infra import orchestration  # noqa: F401 - sets Prefect up before anything imports it
 
 _REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """For pictures as small as the tests', threads cost more than they give."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

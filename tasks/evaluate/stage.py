@@ -1,5 +1,8 @@
 """Prefect tasks of the evaluate stage."""
 
+from dataclasses import asdict
+from typing import Any
+
 from prefect import task
 
 from infra import progress
@@ -47,7 +50,7 @@ def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
     done = folder.load(marker, VictimRun)
     if done is not None and done.inputs == inputs:
         progress.advance("evaluate", epochs, "done already")
-        return cached(_labelled(done, cell, config))
+        return cached(done.model_copy(update=_names(cell, config)))
     with gpu_gate(device.type):
         result = victim.run(
             cell.victim,
@@ -58,29 +61,35 @@ def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
             lambda point: progress.advance("evaluate", 1, f"test {point.test_accuracy:.1f} %"),
         )
     progress.advance("evaluate", epochs - len(result.curve))
-    run = _labelled(
-        _record(inputs, cell, result, len(training.images), len(test.images), training.classes), cell, config
+    run = _record(
+        cell,
+        result,
+        inputs=inputs,
+        samples=len(training.images),
+        test_samples=len(test.images),
+        classes=training.classes,
+        device=device_kind(device),
+        precision=precision(device),
+        **_names(cell, config),
     )
     folder.save(marker, run)
     log(f"{run.method} {run.form} {run.victim} {run.countermeasure} seed {run.seed}: {run.test_accuracy:.2f} %")
     return run
 
 
-def _record(
-    inputs: str, cell: Cell, result: victim.Result, samples: int, test_samples: int, classes: tuple[str, ...]
-) -> VictimRun:
+def _names(cell: Cell, config: EvaluateConfig) -> dict[str, Any]:
+    """The names under which an evaluation reports a run; the same run may be reported under others elsewhere."""
+    names: dict[str, Any] = {"dataset": measure.name_of(config.clean)}
+    if cell.protected is None:
+        return names | {"method": "none", "form": "none", "epsilon": 0, "fraction": 0.0}
+    protection = manifest_of(Folder(cell.protected)).protection
+    return names | protection.model_dump(include={"method", "form", "epsilon", "fraction"})
+
+
+def _record(cell: Cell, result: victim.Result, **known: Any) -> VictimRun:
     last = result.curve[-1]
-    curve = tuple(
-        EpochPoint(epoch=p.epoch, loss=p.loss, train_accuracy=p.train_accuracy, test_accuracy=p.test_accuracy)
-        for p in result.curve
-    )
     return VictimRun(
-        inputs=inputs,
-        dataset="",
-        method="none",
-        form="none",
-        epsilon=0,
-        fraction=0.0,
+        **known,
         victim=cell.victim.kind,
         countermeasure=cell.countermeasure.name,
         seed=cell.seed,
@@ -89,31 +98,7 @@ def _record(
         train_accuracy=last.train_accuracy,
         epochs=len(result.curve),
         seconds=result.seconds,
-        samples=samples,
-        test_samples=test_samples,
-        classes=classes,
-        curve=curve,
+        curve=tuple(EpochPoint(**asdict(point)) for point in result.curve),
         confusion=result.confusion,
-        device="",
-        precision="",
         diverged=result.diverged,
     )
-
-
-def _labelled(run: VictimRun, cell: Cell, config: EvaluateConfig) -> VictimRun:
-    """The run with the names under which this evaluation reports it."""
-    device = pick_device(config.device)
-    update = {
-        "dataset": measure.name_of(config.clean),
-        "device": device_kind(device),
-        "precision": precision(device),
-    }
-    if cell.protected is not None:
-        protection = manifest_of(Folder(cell.protected)).protection
-        update |= {
-            "method": protection.method,
-            "form": protection.form,
-            "epsilon": protection.epsilon,
-            "fraction": protection.fraction,
-        }
-    return run.model_copy(update=update)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tasks.nn import augment, train
 
 if TYPE_CHECKING:
-    from schemas.evaluate import Countermeasure, Recipe, Victim
+    from schemas.evaluate import Countermeasure, Victim
     from tasks.evaluate.data import Pictures
 
 VERSION = 1
@@ -75,25 +75,12 @@ def run(
     change = partial(augment.standard, crop_padding=victim.recipe.crop_padding, flips=victim.recipe.flip)
     curve: list[Point] = []
     answers = torch.zeros_like(test.labels)
-    for epoch in train.train(model, images, training.labels, _schedule(victim.recipe), change, seed):
+    for epoch in train.train(model, images, training.labels, victim.recipe, change, seed):
         answers = train.predict(model, test.images)
         accuracy = 100 * float((answers == test.labels).float().mean())
         curve.append(Point(epoch.epoch, epoch.loss, epoch.train_accuracy, accuracy))
         on_epoch(curve[-1])
     return Result(tuple(curve), _confusion(test.labels, answers, classes), time.perf_counter() - started)
-
-
-def _schedule(recipe: "Recipe") -> train.Schedule:
-    return train.Schedule(
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        clip=recipe.clip,
-        schedule=recipe.schedule,
-    )
 
 
 def _confusion(truth: Tensor, answers: Tensor, classes: int) -> tuple[tuple[int, ...], ...]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,22 +13,11 @@ from infra.devices import autocast
 from tasks.nn.batches import to_float
 from tasks.nn.fold import fold
 
+if TYPE_CHECKING:
+    from schemas.evaluate import Recipe
+
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 _EVAL_BATCH = 128
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Everything about a training run but the data and the network. Field by field schemas.evaluate.Recipe."""
-
-    epochs: int
-    batch_size: int
-    lr: float
-    momentum: float
-    nesterov: bool
-    weight_decay: float
-    clip: float
-    schedule: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +49,7 @@ def step(
 
 
 def train(
-    model: nn.Module, images: Tensor, labels: Tensor, plan: Schedule, augment: Augment, seed: int
+    model: nn.Module, images: Tensor, labels: Tensor, recipe: "Recipe", augment: Augment, seed: int
 ) -> Iterator[Epoch]:
     """Train `model` in place on uint8 [N, H, W, 3] and int64 [N] on one device; yields after each epoch.
 
@@ -68,20 +58,20 @@ def train(
     yielded then has a loss that is not finite.
     """
     generator = torch.Generator().manual_seed(seed)
-    optimizer = sgd(model, plan.lr, plan.momentum, plan.weight_decay, plan.nesterov)
-    batch = min(plan.batch_size, len(images))
+    optimizer = sgd(model, recipe.lr, recipe.momentum, recipe.weight_decay, recipe.nesterov)
+    batch = min(recipe.batch_size, len(images))
     per_epoch = max(1, len(images) // batch)
-    for epoch in range(1, plan.epochs + 1):
+    for epoch in range(1, recipe.epochs + 1):
         model.train()
         total_loss = torch.zeros((), device=images.device)
         correct = torch.zeros((), dtype=torch.int64, device=images.device)
         order = torch.randperm(len(images), generator=generator).to(images.device)
         for i in range(per_epoch):
             for group in optimizer.param_groups:
-                group["lr"] = plan.lr * _factor(plan, epoch - 1, i / per_epoch)
+                group["lr"] = recipe.lr * _factor(recipe, epoch - 1, i / per_epoch)
             chosen = order[i * batch : (i + 1) * batch]
             x = augment(to_float(images[chosen]), generator)
-            loss, right = step(model, optimizer, x, labels[chosen], plan.clip)
+            loss, right = step(model, optimizer, x, labels[chosen], recipe.clip)
             total_loss += loss
             correct += right
         mean_loss = float(total_loss) / per_epoch
@@ -90,13 +80,13 @@ def train(
             return
 
 
-def _factor(plan: Schedule, epoch: int, within: float) -> float:
+def _factor(recipe: "Recipe", epoch: int, within: float) -> float:
     """Learning rate as a part of its peak, after `epoch` whole epochs and a part of the next."""
-    if plan.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * epoch / plan.epochs))
-    if plan.schedule == "one-cycle":
+    if recipe.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * epoch / recipe.epochs))
+    if recipe.schedule == "one-cycle":
         # Up for a quarter of the run, from a twenty-fifth, then down to nothing, both along a line.
-        at = (epoch + within) / plan.epochs
+        at = (epoch + within) / recipe.epochs
         return 0.04 + 0.96 * at / 0.25 if at < 0.25 else (1 - at) / 0.75
     return 1.0
 

@@ -1,11 +1,16 @@
 """What a fit hands on: tensors and how it went. Plain torch; the record that is stored is made by the stage."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from infra.keys import BucketKey
+
+if TYPE_CHECKING:
+    from schemas.noise import NoiseMethod
 
 Stopped = Literal["at-lambda", "at-cap", "no-fit"]
 
@@ -53,6 +58,19 @@ class Batch:
     images: Tensor
     labels: Tensor
     keys: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class NoiseSource:
+    """All that noise is made from once fitted: for `classes` classes, at a working size of `size` pixels."""
+
+    method: "NoiseMethod"
+    epsilon: int
+    tensors: dict[str, Tensor]
+    classes: int
+    size: int
+    key: BucketKey
+    device: torch.device
 
 
 def to_steps(noise: Tensor, epsilon: int) -> Tensor:

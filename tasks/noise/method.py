@@ -7,11 +7,10 @@ A method is one module in tasks/noise/methods, named after its schema's `kind`, 
 import importlib
 from typing import TYPE_CHECKING, Protocol, cast
 
-import torch
 from torch import Tensor
 
 from infra.keys import BucketKey
-from tasks.noise.fitted import Batch, FitData, Fitted
+from tasks.noise.fitted import Batch, FitData, Fitted, NoiseSource
 from tasks.noise.minmin import OnRound
 
 if TYPE_CHECKING:
@@ -35,16 +34,7 @@ class MethodModule(Protocol):
         """First verb: fit noise to pictures."""
         ...
 
-    def Perturber(  # noqa: N802 - a class, called
-        self,
-        method: "NoiseMethod",
-        epsilon: int,
-        tensors: dict[str, Tensor],
-        classes: int,
-        size: int,
-        key: BucketKey,
-        device: torch.device,
-    ) -> MakesNoise:
+    def Perturber(self, source: NoiseSource) -> MakesNoise:  # noqa: N802 - a class, called
         """What makes noise from a fit's tensors."""
         ...
 
@@ -59,14 +49,6 @@ def fit(method: "NoiseMethod", epsilon: int, data: FitData, key: BucketKey, on_r
     return module_of(method.kind).fit(method, epsilon, data, key, on_round)
 
 
-def perturber(
-    method: "NoiseMethod",
-    epsilon: int,
-    tensors: dict[str, Tensor],
-    classes: int,
-    size: int,
-    key: BucketKey,
-    device: torch.device,
-) -> MakesNoise:
+def perturber(source: NoiseSource) -> MakesNoise:
     """What makes noise for samples of any shard from a fit's tensors."""
-    return module_of(method.kind).Perturber(method, epsilon, tensors, classes, size, key, device)
+    return module_of(source.method.kind).Perturber(source)

@@ -1,6 +1,7 @@
 """Prefect task of the noise stage."""
 
 import time
+from dataclasses import asdict
 
 from prefect import task
 
@@ -96,7 +97,4 @@ def _tell(one: Round) -> None:
 
 
 def _rounds(fitted: Fitted) -> tuple[FitRound, ...]:
-    return tuple(
-        FitRound(round=r.round, error=r.error, loss=r.loss, seconds=r.seconds, image_steps=r.image_steps)
-        for r in fitted.rounds
-    )
+    return tuple(FitRound(**asdict(one)) for one in fitted.rounds)

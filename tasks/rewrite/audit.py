@@ -13,7 +13,7 @@ from schemas.dataset import DatasetManifest, ShardRecord, ShardUnit, SourceSpec
 from schemas.protect import ProtectedManifest
 from tasks.rewrite.shard import CARD, MANIFEST
 from tasks.shard import source
-from tasks.shard.pictures import PictureError, check, decode
+from tasks.shard.pictures import PictureError, decode, is_sound
 from tasks.shard.samples import Sample
 from tasks.shard.sources import webdataset
 
@@ -101,14 +101,14 @@ def _audit_shard(
 ) -> None:
     originals = [one for one in source.read(spec, unit) if isinstance(one, Sample)]
     if record is None:
-        if any(_sound(one, spec) for one in originals):
+        if any(is_sound(one.picture, spec.max_pixels) for one in originals):
             found.problem(f"shard {unit.name} of the source is not in the destination")
         return
     stored = list(_stored(found, destination, manifest.dataset, record))
     if len(stored) != record.samples:
         found.problem(f"shard {record.name} holds {len(stored)} samples, its manifest says {record.samples}")
     by_key = {one.key: one for one in stored}
-    expected = [one for one in originals if one.key in by_key or _sound(one, spec)]
+    expected = [one for one in originals if one.key in by_key or is_sound(one.picture, spec.max_pixels)]
     for one in expected:
         if one.key not in by_key:
             found.problem(f"sample {one.key} of shard {unit.name} is not in the destination")
@@ -169,11 +169,3 @@ def _audit_sample(found: Audit, original: Sample, stored: Sample, epsilon: int, 
 def _others(sample: Sample) -> list[tuple[int, str, bytes]]:
     """All members but the picture, with their places."""
     return [(i, name, data) for i, (name, data) in enumerate(sample.parts) if i != sample.image]
-
-
-def _sound(sample: Sample, spec: SourceSpec) -> bool:
-    try:
-        check(sample.picture, spec.max_pixels)
-    except PictureError:
-        return False
-    return True

@@ -13,6 +13,7 @@ from schemas.noise import NoiseRecord
 from schemas.protect import Mapping, ProtectConfig, ProtectedShard
 from tasks.noise import method as methods
 from tasks.noise import store
+from tasks.noise.fitted import NoiseSource
 from tasks.noise.method import MakesNoise
 from tasks.rewrite.coverage import covered
 from tasks.rewrite.protect import Plan, Protected, chunk_length, protect
@@ -82,7 +83,7 @@ def make_perturber(config: ProtectConfig, noise: NoiseRecord, key: BucketKey) ->
     tensors = store.load(Folder(config.workspace), noise)
     classes, device = len(noise.class_names), pick_device(config.device)
     epsilon = config.budget.epsilon
-    return methods.perturber(noise.method, epsilon, tensors, classes, noise.working_size, key, device)
+    return methods.perturber(NoiseSource(noise.method, epsilon, tensors, classes, noise.working_size, key, device))
 
 
 def rewrite(job: Job, shard: ShardRecord, noise: MakesNoise) -> ProtectedShard:
@@ -122,12 +123,13 @@ def rewrite(job: Job, shard: ShardRecord, noise: MakesNoise) -> ProtectedShard:
 
 def _plan(job: Job, shard: ShardRecord, noise: MakesNoise) -> Plan:
     public = job.mapping.public_indices(job.noise.class_names)
+    places = {label: index for index, label in enumerate(job.dataset.labels)}
 
     def identity(sample: Sample) -> str:
         return f"{shard.name}/{sample.key}"
 
     def noise_class(sample: Sample) -> int | None:
-        index = job.dataset.class_index(sample.label)
+        index = places[sample.label]
         name = job.dataset.class_names[index]
         return public[index] if covered(job.config.coverage, identity(sample), name, job.key) else None
 

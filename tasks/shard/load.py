@@ -24,11 +24,11 @@ def read_shard(manifest: DatasetManifest, record: ShardRecord) -> Iterator[Sampl
     # Only a WebDataset source keeps its own members: in shards written from others the label is in `cls`.
     fields = Fields(spec.label_field, spec.image_field) if manifest.format == "webdataset" else Fields()
     limit = max(spec.max_shard_bytes, len(data))  # what we wrote ourselves may be larger
-    bad = frozenset(record.bad_positions)
+    bad, labels = frozenset(record.bad_positions), frozenset(manifest.labels)
     for position, sample in enumerate(parse(data, name, limit, fields)):
         if position in bad:
             continue
-        if isinstance(sample, Reject) or sample.label not in manifest.labels:
+        if isinstance(sample, Reject) or sample.label not in labels:
             reason = sample.reason if isinstance(sample, Reject) else f'its label "{sample.label}" is no class'
             problem = f"sample {sample.key} of shard {record.name} was good when indexed and is not now: {reason}"
             raise DataError(problem, "index the dataset again with this version")

@@ -140,3 +140,12 @@ def _by_pillow(image: Any) -> np.ndarray:
     if rgb.ndim != 3 or 0 in rgb.shape:
         raise PictureError("it is a picture without pixels")
     return rgb
+
+
+def is_sound(data: bytes, max_pixels: int) -> bool:
+    """True when `check` finds nothing wrong with an encoded picture."""
+    try:
+        check(data, max_pixels)
+    except PictureError:
+        return False
+    return True

@@ -1,7 +1,6 @@
 """Flows run against a server of the tests' own, without waiting between tries."""
 
 import pytest
-import torch
 
 from tasks.evaluate import stage as evaluate_stage
 from tasks.match import stage as match_stage
@@ -30,15 +29,6 @@ def no_waiting(monkeypatch):
     """Tasks try again at once; how often is theirs to say."""
     for task in TASKS:
         monkeypatch.setattr(task, "retry_delay_seconds", [0] * task.retries)
-
-
-@pytest.fixture(autouse=True, scope="package")
-def one_thread():
-    """For pictures as small as these, threads cost more than they give."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

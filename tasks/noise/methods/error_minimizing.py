@@ -12,7 +12,7 @@ from tasks.nn.batches import to_float
 from tasks.nn.fold import fold
 from tasks.noise import minmin
 from tasks.noise.class_wise import ClassWise
-from tasks.noise.fitted import Batch, FitData, Fitted, key_hashes, to_steps
+from tasks.noise.fitted import Batch, FitData, Fitted, NoiseSource, key_hashes, to_steps
 from tasks.noise.pgd import minimise
 from tasks.noise.sample_wise import SampleWise
 
@@ -51,21 +51,11 @@ def _tensors(method: "ErrorMinimizing", data: FitData, outcome: minmin.Outcome) 
 class Perturber:
     """Makes the noise of samples from what was fitted, any batch, in any order, on `device`."""
 
-    def __init__(
-        self,
-        method: "ErrorMinimizing",
-        epsilon: int,
-        tensors: dict[str, Tensor],
-        classes: int,
-        size: int,
-        key: BucketKey,
-        device: torch.device,
-    ):
-        del key  # the fit's tensors hold all that the key shaped
-        self._method, self._steps, self._device = method, epsilon, device
-        self._tensors = tensors
-        self._two_phase = method.form == "sample-wise" and method.procedure == "two-phase"
-        self._model = self._source_model(classes, size) if self._two_phase else None
+    def __init__(self, source: NoiseSource):
+        self._method: ErrorMinimizing = source.method  # type: ignore[assignment] - the kind found this module
+        self._steps, self._device, self._tensors = source.epsilon, source.device, source.tensors
+        two_phase = self._method.form == "sample-wise" and self._method.procedure == "two-phase"
+        self._model = self._source_model(source.classes, source.size) if two_phase else None
 
     def _source_model(self, classes: int, size: int) -> nn.Module:
         model = networks.build(self._method.source_model, classes, size, 0, self._method.widths)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from infra.keys import BucketKey
-from tasks.noise.fitted import Batch, FitData, Fitted, to_steps
+from tasks.noise.fitted import Batch, FitData, Fitted, NoiseSource, to_steps
 from tasks.noise.minmin import OnRound
 
 if TYPE_CHECKING:
@@ -27,24 +27,15 @@ def fit(method: "RandomNoise", epsilon: int, data: FitData, key: BucketKey, on_r
 class Perturber:
     """Makes the noise of samples: by class from the fit, or by sample from the bucket's key and the sample's."""
 
-    def __init__(
-        self,
-        method: "RandomNoise",
-        epsilon: int,
-        tensors: dict[str, Tensor],
-        classes: int,
-        size: int,
-        key: BucketKey,
-        device: torch.device,
-    ):
-        del classes, device
-        self._form, self._epsilon, self._tensors, self._size, self._key = method.form, epsilon, tensors, size, key
+    def __init__(self, source: NoiseSource):
+        self._source = source
 
     def noise(self, batch: Batch) -> Tensor:
         """Noise int8 [B, S, S, 3] in 1/255 steps, within +-epsilon."""
-        if self._form == "class-wise":
-            return self._tensors["noise"][batch.labels.cpu()].permute(0, 2, 3, 1)
-        draws = [_draw(self._size, self._epsilon, self._key.seed("random", "sample", key)) for key in batch.keys]
+        source = self._source
+        if source.method.form == "class-wise":
+            return source.tensors["noise"][batch.labels.cpu()].permute(0, 2, 3, 1)
+        draws = [_draw(source.size, source.epsilon, source.key.seed("random", "sample", key)) for key in batch.keys]
         return torch.stack(draws)
 
 

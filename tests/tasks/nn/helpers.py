@@ -1,9 +1,10 @@
 """Small data and networks for the tests of training and of noise."""
 
+from types import SimpleNamespace
+
 import torch
 
 from tasks.nn.networks import tiny
-from tasks.nn.train import Schedule
 
 WIDTHS = (8, 8, 12, 12)
 
@@ -26,7 +27,7 @@ def small_net(classes=3, seed=0):
 
 def plan(**changes):
     fields = {"epochs": 3, "batch_size": 16, "lr": 0.05, "momentum": 0.9, "nesterov": False}
-    return Schedule(**{**fields, "weight_decay": 5e-4, "clip": 5.0, "schedule": "constant", **changes})
+    return SimpleNamespace(**{**fields, "weight_decay": 5e-4, "clip": 5.0, "schedule": "constant", **changes})
 
 
 def unchanged(x, generator):

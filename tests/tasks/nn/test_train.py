@@ -6,11 +6,10 @@ import torch
 from torch import nn
 
 from infra import devices
-from schemas.evaluate import Recipe
 from tasks.nn import train as training
 from tasks.nn.augment import standard
 from tasks.nn.batches import to_float
-from tasks.nn.train import Schedule, predict, step, train
+from tasks.nn.train import predict, step, train
 from tests.tasks.nn.helpers import easy, plan, small_net, unchanged
 
 
@@ -93,9 +92,6 @@ class TestTrain:
         before = images.clone()
         list(train(small_net(), images, labels, plan(epochs=1), augment, seed=0))
         assert torch.equal(images, before)
-
-    def test_a_schedule_has_what_a_recipe_says_of_the_optimiser(self):
-        assert set(Schedule.__dataclass_fields__) == set(Recipe.model_fields) - {"crop_padding", "flip", "size"}
 
 
 class TestStep:

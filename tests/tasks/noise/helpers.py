@@ -11,7 +11,7 @@ from tasks.nn.fold import fold
 from tasks.nn.train import train
 from tasks.noise import method as methods
 from tasks.noise import resize
-from tasks.noise.fitted import Batch, FitData
+from tasks.noise.fitted import Batch, FitData, NoiseSource
 from tests.tasks.nn.helpers import WIDTHS, easy, plan, small_net, unchanged
 
 KEY, OTHER = BucketKey(b"a key for the tests"), BucketKey(b"another key")
@@ -47,7 +47,7 @@ def fit(method, epsilon=8, data=None, key=KEY):
 
 def perturber(method, fitted, epsilon=8, data=None, key=KEY):
     data = data or fit_data()
-    return methods.perturber(method, epsilon, fitted.tensors, data.classes, data.size, key, CPU)
+    return methods.perturber(NoiseSource(method, epsilon, fitted.tensors, data.classes, data.size, key, CPU))
 
 
 def batch_of(data, chosen=slice(None)):

@@ -34,7 +34,7 @@ import tasks.noise.fitted, tasks.noise.resize
 import tasks.noise.methods.error_minimizing, tasks.noise.methods.random
 from infra.keys import BucketKey
 from tasks.noise import method as methods
-from tasks.noise.fitted import Batch, FitData
+from tasks.noise.fitted import Batch, FitData, NoiseSource
 
 torch.manual_seed(0)
 images, labels = torch.randint(0, 256, (8, 8, 8, 3), dtype=torch.uint8), torch.arange(8) % 2
@@ -43,7 +43,7 @@ key = BucketKey(b"a key for the tests")
 for fields in json.loads(sys.stdin.read()):
     method = SimpleNamespace(**fields)
     fitted = methods.fit(method, 8, data, key, lambda one: None)
-    made = methods.perturber(method, 8, fitted.tensors, 2, 8, key, torch.device("cpu"))
+    made = methods.perturber(NoiseSource(method, 8, fitted.tensors, 2, 8, key, torch.device("cpu")))
     noise = made.noise(Batch(images, labels, data.keys))
     assert noise.shape == (8, 8, 8, 3) and 0 < noise.abs().max() <= 8
     print(method.kind, method.form)

@@ -13,6 +13,7 @@ from infra.errors import DataError
 from infra.keys import BucketKey
 from schemas.noise import MAX_EPSILON, ErrorMinimizing, RandomNoise
 from tasks.noise import method as methods
+from tasks.noise.fitted import NoiseSource
 from tasks.rewrite import protect as module
 from tasks.rewrite.protect import Plan, chunk_length, protect
 from tasks.shard.samples import Sample
@@ -31,7 +32,9 @@ def tensors(method, epsilon, size, key=KEY):
 
 
 def plan_of(method, epsilon=8, size=FITTED_SIZE, key=KEY, covered=lambda s: True):
-    noise = methods.perturber(method, epsilon, tensors(method, epsilon, size, key), CLASSES, size, key, CPU)
+    noise = methods.perturber(
+        NoiseSource(method, epsilon, tensors(method, epsilon, size, key), CLASSES, size, key, CPU)
+    )
     return Plan(noise, epsilon, size, 10**6, lambda s: int(s.label) if covered(s) else None, lambda s: s.key)
 
 
