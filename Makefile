@@ -38,13 +38,12 @@ format: $(STAMP) ## let ruff mend and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## run the benchmarks of benchmarks/
-	@set -e; found=; \
-	for file in benchmarks/*.py; do \
-		case "$$file" in */_*|*'*'*) continue ;; esac; \
-		found=1; echo "== $$file"; $(BIN)/python "$$file"; \
+bench: $(STAMP) ## run the benchmarks of benchmarks/; ARGS=--quick shows only that they run
+	@set -e; for file in benchmarks/[!_]*.py; do \
+		name=$$(basename "$$file" .py); \
+		echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); \
 	done; \
-	if [ -z "$$found" ]; then echo "benchmarks/ holds no benchmark yet"; fi
+	$(BIN)/python -m benchmarks._table $(ARGS)
 
 lock: $(STAMP) ## make requirements.lock again from pyproject.toml
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev \

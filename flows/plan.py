@@ -5,22 +5,25 @@ from itertools import islice
 
 import torch
 
-from infra.devices import device_kind, pick_device
+from infra.devices import device_kind, free_memory, pick_device
 from infra.errors import DataError
 from infra.keys import BucketKey
 from infra.storage import Folder
-from schemas.noise import ErrorMinimizing, RandomNoise
 from schemas.plan import JobPlan
 from schemas.protect import ProtectConfig
+from tasks.nn.batches import FitData
+from tasks.noise import memory
 from tasks.noise import method as methods
-from tasks.noise.fitted import FitData, NoiseSource
-from tasks.noise.resize import to_working
-from tasks.noise.sample import LARGEST_WORKING_SIZE
+from tasks.noise.fit_data import wanted_samples
+from tasks.noise.fitted import NoiseSource, NoiseSpec
+from tasks.noise.journal import Unkept
 from tasks.rewrite.places import check_apart
 from tasks.rewrite.protect import Plan, protect
 from tasks.shard import source
 from tasks.shard.pictures import decode, is_sound
+from tasks.shard.sample import LARGEST_WORKING_SIZE
 from tasks.shard.samples import Sample
+from tasks.shard.scale import to_working
 
 _PROBED = 64
 _PROBE_KEY = BucketKey(b"a probe protects nothing")
@@ -42,7 +45,8 @@ def look_ahead(config: ProtectConfig) -> JobPlan:
     size = config.method.working_size or min(
         LARGEST_WORKING_SIZE, max(decode(sound[0].picture, spec.max_pixels).shape[:2])
     )
-    fit_seconds, rewrite_seconds, bytes_out = _probe(config, sound, size)
+    fit_seconds, rewrite_seconds, bytes_out = _probe(config, sound, size, count)
+    fitted_on = _fit_samples(config, count)
     return JobPlan(
         format=plan.format,
         shards=len(plan.units),
@@ -52,34 +56,33 @@ def look_ahead(config: ProtectConfig) -> JobPlan:
         bytes_out=bytes_out * count // len(sound),
         index_seconds=check_seconds * count / config.workers,
         fit_seconds=fit_seconds,
+        fit_bytes=memory.needed(config.method, fitted_on, size, len({one.label for one in samples})),
+        free_bytes=free_memory(pick_device(config.device)),
         rewrite_seconds=rewrite_seconds * count / config.workers,
         done_shards=sum(name.startswith("rewrite/") for name in Folder(config.workspace).list()),
         device=device_kind(pick_device(config.device)),
     )
 
 
-def _probe(config: ProtectConfig, samples: list[Sample], size: int) -> tuple[float, float, int]:
+def _fit_samples(config: ProtectConfig, count: int) -> int:
+    asked = wanted_samples(config.method)
+    return count if asked is None else min(asked, count)
+
+
+def _probe(config: ProtectConfig, samples: list[Sample], size: int, count: int) -> tuple[float, float, int]:
     """Seconds of a whole fit, seconds a rewritten picture, and bytes of the rewritten probe."""
-    device, method, spec = pick_device(config.device), config.method, config.source
-    images = torch.stack([torch.from_numpy(to_working(decode(s.picture, spec.max_pixels), size)) for s in samples])
+    device, max_pixels = pick_device(config.device), config.source.max_pixels
+    module = methods.module_of(config.method.kind)
+    short = NoiseSpec(module.shortened(config.method), config.budget, config.application, _PROBE_KEY)
+    images = torch.stack([torch.from_numpy(to_working(decode(s.picture, max_pixels), size)) for s in samples])
     labels = torch.arange(len(samples)) % 2
     data = FitData(images.to(device), labels.to(device), tuple(s.key for s in samples), 2)
-    epsilon = config.budget.epsilon
-    short = method if isinstance(method, RandomNoise) else method.model_copy(update={"max_rounds": 1})
-    fitted = methods.fit(short, epsilon, data, _PROBE_KEY, lambda _: None)
-    fit_seconds = 0.0
-    if isinstance(method, ErrorMinimizing) and fitted.rounds:
-        one = fitted.rounds[0]
-        fit_seconds = one.seconds / one.image_steps * _passes(method) * method.max_rounds
-    noise = methods.perturber(NoiseSource(short, epsilon, fitted.tensors, 2, size, _PROBE_KEY, device))
+    fitted = methods.fit(short, data, Unkept())
+    seconds, passes = (sum(getattr(r, name) for r in fitted.rounds) for name in ("seconds", "image_steps"))
+    fit_seconds = seconds / max(1, passes) * module.image_steps(config.method, _fit_samples(config, count))
+    noise = methods.perturber(NoiseSource(short, fitted.tensors, 2, size, device))
     places = {sample.key: int(label) for sample, label in zip(samples, labels, strict=True)}
-    plan = Plan(noise, epsilon, size, spec.max_pixels, lambda s: places[s.key], lambda s: s.key)
+    plan = Plan(noise, config.budget, size, max_pixels, lambda s: places[s.key], lambda s: s.key)
     started = time.perf_counter()
     written = [len(data) for one in protect(iter(samples), plan, len(samples)) for _, data in one.parts]
     return fit_seconds, (time.perf_counter() - started) / len(samples), sum(written)
-
-
-def _passes(method: ErrorMinimizing) -> int:
-    """Gradient passes over a picture in a round of the real fit."""
-    share = method.subset if method.form == "class-wise" else 1.0
-    return method.model_steps * method.batch_size + round(method.steps * method.fit_samples * share)

@@ -9,7 +9,7 @@ from infra.devices import cores_shared_by
 from infra.runners import map_tasks, run_task
 from infra.storage import Folder
 from schemas.dataset import DatasetManifest, SourceSpec
-from schemas.noise import NoiseRecord
+from schemas.fitted import NoiseRecord
 from schemas.protect import ProtectConfig, ProtectedManifest, ProtectSummary
 from tasks.match.stage import match_classes
 from tasks.noise.stage import fit_noise
@@ -25,7 +25,7 @@ def protect(config: ProtectConfig) -> ProtectSummary:
     private = index_dataset(config.source, config, "dataset")
     public = index_dataset(config.public, config, "public") if config.public else None
     check_coverage(config, private)
-    mapping = match_classes(private, public, config.mapping, config.workspace)
+    mapping = match_classes(config, private, public)
     noise = run_task(fit_noise, config, private, public)
 
     progress.start("rewrite", len(private.shards), "shards")
@@ -34,7 +34,7 @@ def protect(config: ProtectConfig) -> ProtectSummary:
         rewritten = map_tasks(rewrite_shard, private.shards, config.workers, "shards", **same)
     progress.finish("rewrite")
 
-    published = publish_dataset(config, job, private, rewritten.results)
+    published = publish_dataset(config, job, private, noise, rewritten.results)
     return summarise(config, published, noise, rewritten.cached, time.perf_counter() - started)
 
 

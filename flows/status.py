@@ -2,7 +2,7 @@
 
 from infra.storage import Folder
 from schemas.dataset import DatasetManifest
-from schemas.noise import NoiseRecord
+from schemas.fitted import NoiseRecord
 from schemas.protect import Job, ProtectedManifest, ProtectedShard
 from schemas.status import JobStatus, NoiseStatus
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
+from infra import machine
 from infra.errors import ConfigurationError
 from infra.machine import cores
 
@@ -67,3 +68,8 @@ def cores_shared_by(workers: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that are free where a device's tensors live; None when that can't be told."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else machine.free_memory()

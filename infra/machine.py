@@ -1,8 +1,50 @@
 """What this machine has, without asking torch, which is slow to import."""
 
 import os
+from pathlib import Path
+
+_CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+    ),
+)
 
 
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still take: what the machine has free, or its control group if that is less.
+
+    None where neither says so (off Linux).
+    """
+    known = [found for found in (_machine(), *(_cgroup(*files) for files in _CGROUPS)) if found is not None]
+    return min(known, default=None)
+
+
+def _machine() -> int | None:
+    for line in _text("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _cgroup(limit: str, usage: str, stat: str) -> int | None:
+    """What a control group still allows; the file cache that it holds can be given back, so it counts as free."""
+    most, used = _text(limit).strip(), _text(usage).strip()
+    if not most.isdecimal() or not used.isdecimal():
+        return None  # no such group, or no limit ("max")
+    cached = sum(int(line.split()[1]) for line in _text(stat).splitlines() if line.startswith("inactive_file "))
+    return max(0, int(most) - int(used) + cached)
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

@@ -7,49 +7,9 @@ from pydantic import Field
 from schemas.base import Schema, Stored
 from schemas.dataset import SourceSpec
 from schemas.protect import DeviceName
+from schemas.recipe import Recipe, TinyRecipe
 
-
-class Recipe(Schema):
-    """How a victim is trained. Defaults: the paper's recipe for CIFAR-10 (section 4, appendix A)."""
-
-    epochs: int = Field(default=60, ge=1, description="Passes over the training pictures.")
-    batch_size: int = Field(default=128, ge=2, description="Pictures a batch.")
-    lr: float = Field(default=0.025, gt=0, description="Peak learning rate of SGD.")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of SGD.")
-    nesterov: bool = Field(default=False, description="Nesterov momentum.")
-    weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay.")
-    clip: float = Field(default=5.0, gt=0, description="Gradient norm at which the gradient is clipped.")
-    schedule: Literal["cosine", "one-cycle", "constant"] = Field(
-        default="cosine", description="Learning rate over time: cosine to 0 by epoch, one-cycle by step, or constant."
-    )
-    crop_padding: int = Field(
-        default=4, ge=0, le=64, description="Random crop after padding by so many pixels; 0: none."
-    )
-    flip: bool = Field(default=True, description="Random horizontal flip.")
-    size: int | None = Field(
-        default=None,
-        ge=8,
-        le=1024,
-        description="Side in pixels at which the victim sees pictures; None: the most "
-        "common side of the clean training pictures.",
-    )
-
-
-class TinyRecipe(Recipe):
-    """The same fields with the small net's defaults: it needs a short, steep schedule, and no augmentation."""
-
-    epochs: int = Field(default=12, ge=1, description="Passes over the training pictures.")
-    batch_size: int = Field(default=64, ge=2, description="Pictures a batch.")
-    lr: float = Field(default=0.1, gt=0, description="Peak learning rate of SGD.")
-    nesterov: bool = Field(default=True, description="Nesterov momentum.")
-    schedule: Literal["cosine", "one-cycle", "constant"] = Field(
-        default="one-cycle",
-        description="Learning rate over time: cosine to 0 by epoch, one-cycle by step, or constant.",
-    )
-    crop_padding: int = Field(
-        default=0, ge=0, le=64, description="Random crop after padding by so many pixels; 0: none."
-    )
-    flip: bool = Field(default=False, description="Random horizontal flip.")
+RESNET18_WIDTH = 64
 
 
 class TinyVictim(Schema):
@@ -59,12 +19,29 @@ class TinyVictim(Schema):
     widths: tuple[int, int, int, int] = Field(default=(32, 64, 128, 128), description="Channels of its four stages.")
     recipe: TinyRecipe = TinyRecipe()
 
+    @property
+    def name(self) -> str:
+        """Its name in reports."""
+        return "tiny"
+
 
 class ResNet18Victim(Schema):
     """ResNet-18: its CIFAR form below 64 pixels, torchvision's from 64: the number of record."""
 
     kind: Literal["resnet18"] = "resnet18"
+    width: int = Field(
+        default=RESNET18_WIDTH,
+        ge=8,
+        le=128,
+        description="Channels of the first stage; each of the other three has twice as many as the one before. "
+        "Fewer than 64 make a narrow net, for small machines: no number of record.",
+    )
     recipe: Recipe = Recipe()
+
+    @property
+    def name(self) -> str:
+        """Its name in reports: it tells a width that is not ResNet-18's own."""
+        return "resnet18" if self.width == RESNET18_WIDTH else f"resnet18-w{self.width}"
 
 
 Victim = Annotated[TinyVictim | ResNet18Victim, Field(discriminator="kind")]
@@ -142,6 +119,7 @@ class VictimRun(Stored):
     form: str = Field(description="class-wise, sample-wise, or none for the clean baseline.")
     epsilon: int = Field(ge=0, description="Budget in steps of 1/255; 0 for the clean baseline.")
     fraction: float = Field(description="Share of the samples that carry noise, 0 to 1.")
+    variant: str = Field(default="", description="What sets the noise apart from the method's standard; empty: none.")
     victim: str
     countermeasure: str
     seed: int

@@ -1,41 +1,88 @@
-"""Noise: its budget, the methods that make it, and the record kept beside it.
+"""Noise: how far it may go, where it lies, and the methods that make it.
 
 Numbers from Huang et al., "Unlearnable Examples", ICLR 2021 (arXiv 2101.04898), unless said otherwise.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
-from schemas.base import Schema, Stored
+from schemas.base import Schema
 from schemas.networks import NetworkName
+from schemas.presets import Preset, fields_of
+from schemas.recipe import TinyRecipe
 
 Form = Literal["class-wise", "sample-wise"]
+Procedure = Literal["two-phase", "joint"]
 MAX_EPSILON = 64
+MAX_EPSILON_L2 = 65535
 
 
 class NoiseBudget(Schema):
-    """How far a stored value may be from the original's."""
+    """How far a stored picture may be from its original."""
 
-    norm: Literal["linf"] = Field(default="linf", description="The norm that is bounded.")
+    norm: Literal["linf", "l2"] = Field(
+        default="linf",
+        description="What is bounded: linf, the change of every value; l2, the Euclidean norm of a picture's change.",
+    )
     epsilon: int = Field(
-        default=8, ge=1, le=MAX_EPSILON, description="The bound in steps of 1/255; the paper uses 8, and 16 at 224 px."
+        default=8,
+        ge=1,
+        le=MAX_EPSILON_L2,
+        description="The bound in steps of 1/255; the paper uses 8, and 16 at 224 px, with linf (at most 64).",
+    )
+
+    @model_validator(mode="after")
+    def _imperceptible(self) -> "NoiseBudget":
+        if self.norm == "linf" and self.epsilon > MAX_EPSILON:
+            raise ValueError(f"epsilon is at most {MAX_EPSILON} with norm linf")
+        return self
+
+
+class Placement(Schema):
+    """Where in a picture the noise lies."""
+
+    patch: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="Side of a square patch, in pixels at the working size; None: the whole picture.",
+    )
+    place: Literal["random", "centre"] = Field(
+        default="random",
+        description="Of a patch. random: drawn anew while class-wise noise is made, and once a picture on release.",
     )
 
 
-class ErrorMinimizing(Schema):
-    """Noise that brings the training loss down, so that nothing is left to learn (section 3.2, eq. 2 and 3)."""
+class Application(Schema):
+    """How noise is laid onto a picture."""
 
-    kind: Literal["error-minimizing"] = "error-minimizing"
+    placement: Placement = Placement()
+    mixture: Literal["none", "two-sets", "with-uniform"] = Field(
+        default="none",
+        description="Class-wise noise only. two-sets: a second set is made, and each picture takes one of the two; "
+        "with-uniform: U(-epsilon, epsilon) is added, the sum within the budget (Table 5).",
+    )
+    arithmetic: Literal["corrected", "as-published"] = Field(
+        default="corrected",
+        description="corrected: signed noise, rounded. as-published: as the released code applied it, negative "
+        "values set to 0 and the rest truncated; for reproduction only.",
+    )
+
+
+class MinMin(Schema):
+    """What the two error-minimizing methods share: a source model and its noise, made turn by turn."""
+
+    preset: Preset = Field(default="standard", description="Where fields that are not given take their values from.")
     form: Form = Field(default="sample-wise", description="One noise a sample, or one a class.")
-    procedure: Literal["two-phase", "joint"] = Field(
+    procedure: Procedure = Field(
         default="two-phase",
-        description="Sample-wise only. two-phase: fit a source model, freeze it, then a few PGD steps a picture, "
+        description="Sample-wise only. two-phase: fit a source model, freeze it, then a few steps a picture, "
         "shard by shard. joint: the paper's algorithm; all pictures in memory.",
     )
     source_model: NetworkName = Field(default="tiny", description="The network the noise is made with.")
-    widths: tuple[int, int, int, int] = Field(
-        default=(32, 64, 128, 128), description="Channels of the source model's stages, when it is tiny."
+    widths: tuple[int, int, int, int] | None = Field(
+        default=None, description="Channels of the source model's four stages; None: the network's own."
     )
     working_size: int | None = Field(
         default=None,
@@ -46,10 +93,8 @@ class ErrorMinimizing(Schema):
     fit_samples: int = Field(
         default=5000, ge=2, description="Pictures the fit sees: a stratified sample. joint takes all of them."
     )
-    steps: int = Field(default=5, ge=1, le=1000, description="T: PGD steps in a noise step of the fit.")
-    alpha: float = Field(default=0.25, gt=0, le=2, description="Size of a PGD step, as a part of epsilon.")
-    perturb_steps: int = Field(default=5, ge=1, le=1000, description="two-phase: PGD steps a picture once fitted.")
-    perturb_alpha: float = Field(default=0.25, gt=0, le=2, description="two-phase: their size, as a part of epsilon.")
+    steps: int = Field(default=5, ge=1, le=1000, description="T: steps on a picture in a noise step of the fit.")
+    perturb_steps: int = Field(default=5, ge=1, le=1000, description="two-phase: steps a picture once fitted.")
     model_steps: int = Field(default=20, ge=1, description="M: optimiser steps of the source model in a round.")
     stop_error: float = Field(default=0.01, ge=0, lt=1, description="lambda: stop at this error rate or below.")
     min_rounds: int = Field(
@@ -65,11 +110,66 @@ class ErrorMinimizing(Schema):
     weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay of the source model.")
     clip: float = Field(default=5.0, gt=0, description="Gradient norm at which the source model's gradient is clipped.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        stated = cast(dict[str, Any], given)
+        kind, default = cls.model_fields["kind"].default, cls.model_fields["form"].default
+        return fields_of(stated.get("preset", "standard"), kind, stated.get("form", default)) | stated
+
     @model_validator(mode="after")
-    def _joint_is_sample_wise(self) -> "ErrorMinimizing":
+    def _joint_is_sample_wise(self) -> "MinMin":
         if self.form == "class-wise" and self.procedure == "joint":
             raise ValueError("procedure 'joint' is for sample-wise noise; leave it out for class-wise")
         return self
+
+
+class ErrorMinimizing(MinMin):
+    """Noise that brings the training loss down, so that nothing is left to learn (section 3.2, eq. 2 and 3)."""
+
+    kind: Literal["error-minimizing"] = "error-minimizing"
+    alpha: float = Field(default=0.25, gt=0, le=2, description="Size of a PGD step, as a part of epsilon.")
+    perturb_alpha: float = Field(default=0.25, gt=0, le=2, description="two-phase: its size once fitted.")
+
+
+class ErrorMinimizingLBFGS(MinMin):
+    """The same with a penalty in place of projection: c |delta|^2 + loss, by Adam (appendix I).
+
+    It is called the L-BFGS form there. What is stored stays within the budget all the same.
+    """
+
+    kind: Literal["error-minimizing-lbfgs"] = "error-minimizing-lbfgs"
+    penalty: float = Field(default=1.0, ge=0, description="c: weight of the squared L2 norm, values in 0 to 1.")
+    step_size: float = Field(default=0.1, gt=0, le=2, description="Adam's learning rate, as a part of epsilon.")
+
+
+class ErrorMaximizing(Schema):
+    """Noise that brings the loss of a normally trained source model up: the paper's adversarial baseline."""
+
+    kind: Literal["error-maximizing"] = "error-maximizing"
+    form: Form = Field(default="sample-wise", description="PGD on each sample, or one universal perturbation a class.")
+    source_model: NetworkName = Field(default="tiny", description="The network the noise is made with.")
+    widths: tuple[int, int, int, int] | None = Field(
+        default=None, description="Channels of the source model's four stages; None: the network's own."
+    )
+    working_size: int | None = Field(
+        default=None,
+        ge=8,
+        le=1024,
+        description="Side in pixels at which noise is made; None: the pictures' own, at most 224.",
+    )
+    fit_samples: int = Field(default=5000, ge=2, description="Pictures the fit sees: a stratified sample.")
+    training: TinyRecipe = Field(default=TinyRecipe(), description="How the source model is trained first.")
+    steps: int = Field(default=20, ge=1, le=1000, description="PGD steps a picture.")
+    alpha: float = Field(default=0.1, gt=0, le=2, description="Size of a PGD step, as a part of epsilon.")
+    stop_error: float = Field(
+        default=0.8, gt=0, le=1, description="class-wise: stop at this error rate or above (the paper: .8)."
+    )
+    max_rounds: int = Field(default=10, ge=1, description="class-wise: passes over the subset at most.")
+    subset: float = Field(default=0.2, gt=0, le=1, description="class-wise: share of the fit's samples in a pass.")
+    batch_size: int = Field(default=128, ge=1, description="Pictures a batch while noise is made.")
 
 
 class RandomNoise(Schema):
@@ -85,56 +185,6 @@ class RandomNoise(Schema):
     )
 
 
-NoiseMethod = Annotated[ErrorMinimizing | RandomNoise, Field(discriminator="kind")]
-
-
-class Coverage(Schema):
-    """Which samples are protected. The choice is a keyed hash of the sample's key: stable, and without state."""
-
-    fraction: float = Field(
-        default=1.0, gt=0, le=1, description="Share of the samples, the same in expectation for each class."
-    )
-    classes: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="Names of the classes to protect; None: all."
-    )
-
-
-class FitRound(Schema):
-    """One round of min-min: M model steps and one noise step."""
-
-    round: int = Field(ge=1, description="Number of the round, from 1.")
-    error: float = Field(description="Error rate of the source model on perturbed pictures, 0 to 1.")
-    loss: float = Field(description="Mean cross-entropy there, in nats.")
-    seconds: float = Field(description="Time the round took, in seconds.")
-    image_steps: int = Field(description="Gradient passes over a picture in this round, model and noise steps.")
-
-
-class NoiseRecord(Stored):
-    """What was fitted: kept beside fitted.safetensors, written last, so that it marks the noise as done."""
-
-    inputs: str = Field(description="Digest of the data, the method, the budget, the key and the algorithm's version.")
-    method: NoiseMethod
-    budget: NoiseBudget
-    class_names: tuple[str, ...] = Field(description="Classes that the noise was made for, by index.")
-    dataset: str = Field(description="Digest of the dataset that the noise was fitted on.")
-    key_fingerprint: str = Field(description="Fingerprint of the secret key; the key itself is never stored here.")
-    working_size: int = Field(ge=1, description="Side in pixels at which the noise is made.")
-    samples: int = Field(ge=0, description="Pictures that the fit saw.")
-    rounds: tuple[FitRound, ...] = ()
-    kept_round: int | None = Field(default=None, description="The round whose noise is kept: the one of lowest error.")
-    stopped: Literal["at-lambda", "at-cap", "no-fit"] = Field(description="Why the fit ended.")
-    precision: Literal["bf16", "fp32"] = Field(description="Arithmetic of the convolutions.")
-    device: str = Field(description="Kind of device that the noise was fitted on.")
-    seconds: float = Field(ge=0, description="Time the fit took, in seconds.")
-    tensors_bytes: int = Field(ge=0, description="Size of fitted.safetensors.")
-    tensors_sha256: str = Field(description="SHA-256 of fitted.safetensors.")
-
-    @property
-    def error(self) -> float | None:
-        """Error rate of the kept round, 0 to 1; None without a fit."""
-        return next((r.error for r in self.rounds if r.round == self.kept_round), None)
-
-    @property
-    def converged(self) -> bool:
-        """False when the fit ended at its cap of rounds with the error still above lambda."""
-        return self.stopped != "at-cap"
+NoiseMethod = Annotated[
+    ErrorMinimizing | ErrorMinimizingLBFGS | ErrorMaximizing | RandomNoise, Field(discriminator="kind")
+]

@@ -16,6 +16,8 @@ class JobPlan(Schema):
     bytes_out: int = Field(description="Bytes to be written to the destination, estimated.")
     index_seconds: float = Field(description="Time to check every picture.")
     fit_seconds: float = Field(description="Time of the fit, were it to take all its rounds.")
+    fit_bytes: int = Field(description="Memory that the fit takes, an estimate from above.")
+    free_bytes: int | None = Field(description="Memory that is free on the device; None: not known.")
     rewrite_seconds: float = Field(description="Time to rewrite every picture, with all workers.")
     done_shards: int = Field(description="Shards with a done-marker in the workspace.")
     device: str = Field(description="Kind of device that the fit would run on.")

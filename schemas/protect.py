@@ -5,8 +5,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from schemas.base import Schema, Stored
+from schemas.coverage import Coverage
 from schemas.dataset import DatasetManifest, SourceSpec
-from schemas.noise import Coverage, ErrorMinimizing, NoiseBudget, NoiseMethod
+from schemas.matching import Matching
+from schemas.noise import MAX_EPSILON_L2, Application, ErrorMinimizing, NoiseBudget, NoiseMethod
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 
@@ -21,15 +23,17 @@ class ProtectConfig(Schema):
     )
     budget: NoiseBudget = NoiseBudget()
     method: NoiseMethod = Field(default=ErrorMinimizing(), description="How the noise is made.")
+    application: Application = Application()
     coverage: Coverage = Coverage()
     public: SourceSpec | None = Field(
         default=None, description="Public source dataset to fit the noise on; None: the private data itself."
     )
+    matching: Matching = Field(default=Matching(), description="How private classes are matched with public ones.")
     mapping: str | None = Field(
         default=None,
         min_length=1,
         description="YAML or JSON file that names, for each private class, the public class that makes its noise; "
-        "None: classes are matched by name.",
+        "it goes before `matching`.",
     )
     device: DeviceName = Field(default="auto", description="Where tensors live; auto takes the GPU when there is one.")
     workers: int = Field(default=2, ge=1, le=256, description="Shards worked on at a time.")
@@ -44,26 +48,15 @@ class ProtectConfig(Schema):
     def _mapping_needs_public(self) -> "ProtectConfig":
         if self.mapping is not None and self.public is None:
             raise ValueError("a mapping leads to the classes of a public dataset, and none is given")
+        if self.matching.how != "name" and self.public is None:
+            raise ValueError(f"matching {self.matching.how!r} needs a public dataset, and none is given")
         return self
 
-
-class ClassMatch(Schema):
-    """One private class and the public class that makes its noise."""
-
-    private: str
-    public: str
-
-
-class Mapping(Stored):
-    """Which public class makes the noise for which private class."""
-
-    inputs: str = Field(description="Digest of both datasets' classes and of the way of matching.")
-    how: Literal["identity", "name", "file"] = Field(description="How the classes were matched.")
-    matches: tuple[ClassMatch, ...] = Field(description="One match a private class, in the order of its classes.")
-
-    def public_indices(self, public_names: tuple[str, ...]) -> tuple[int, ...]:
-        """Index into `public_names` for each private class."""
-        return tuple(public_names.index(match.public) for match in self.matches)
+    @model_validator(mode="after")
+    def _mixtures_are_class_wise(self) -> "ProtectConfig":
+        if self.application.mixture != "none" and self.method.form != "class-wise":
+            raise ValueError(f"mixture {self.application.mixture!r} is for class-wise noise: use form class-wise")
+        return self
 
 
 class ProtectedShard(Stored):
@@ -88,13 +81,26 @@ class ProtectionRecord(Schema):
 
     method: str = Field(description="Kind of the noise.")
     form: str = Field(description="class-wise or sample-wise.")
-    norm: str = Field(description="The norm that is bounded.")
-    epsilon: int = Field(description="The bound, in steps of 1/255.")
+    norm: Literal["linf", "l2"] = Field(description="The norm that is bounded.")
+    epsilon: int = Field(ge=1, le=MAX_EPSILON_L2, description="The bound, in steps of 1/255.")
+    variant: str = Field(default="", description="What sets this noise apart from the method's standard; empty: none.")
+    noise_error: float | None = Field(default=None, description="Error rate at which the fit was kept.")
+    converged: bool | None = Field(default=None, description="False when the fit ended above lambda: weak protection.")
     fraction: float = Field(description="Share of the samples that was to be protected.")
     classes: tuple[str, ...] | None = Field(description="Classes that were to be protected; None: all.")
     protected: int = Field(description="Samples that carry noise.")
     max_abs_change: int = Field(description="Largest change of a stored value, in steps of 1/255.")
     software: str = Field(description="Version that wrote the shards.")
+
+    @property
+    def budget(self) -> NoiseBudget:
+        """How far a stored picture may be from its original."""
+        return NoiseBudget(norm=self.norm, epsilon=self.epsilon)
+
+    @model_validator(mode="after")
+    def _is_a_budget(self) -> "ProtectionRecord":
+        _ = self.budget
+        return self
 
 
 class ProtectedManifest(Stored):
@@ -134,5 +140,6 @@ class VerifyReport(Schema):
 
     ok: bool
     samples: int
-    max_abs_change: int
+    max_abs_change: int = Field(description="Largest change of a stored value, in steps of 1/255.")
+    max_l2: float = Field(description="Largest L2 norm of a picture's change, in steps of 1/255.")
     problems: tuple[str, ...]

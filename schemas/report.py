@@ -1,5 +1,7 @@
 """What a report is drawn from, besides the runs themselves."""
 
+from typing import Literal
+
 from pydantic import Field, JsonValue
 
 from schemas.base import Schema
@@ -10,11 +12,14 @@ class ProtectedSet(Schema):
 
     method: str = Field(description="Kind of the noise.")
     form: str = Field(description="class-wise or sample-wise.")
+    norm: Literal["linf", "l2"] = Field(description="The norm that is bounded.")
     epsilon: int = Field(description="Budget in steps of 1/255.")
     fraction: float = Field(description="Share of the samples that was to be protected.")
+    variant: str = Field(default="", description="What sets this noise apart from the method's standard; empty: none.")
     samples: int = Field(description="Samples in it.")
     changed: int = Field(description="Samples whose stored picture differs from the original.")
     max_abs_change: int = Field(description="L-inf: largest change of a stored value, in steps of 1/255.")
+    max_l2: float = Field(description="Largest L2 norm of a picture's change, in steps of 1/255.")
     mean_l2: float = Field(description="Mean L2 norm of a picture's change, values in 0 to 1.")
     psnr: float | None = Field(description="Peak signal-to-noise ratio over all pictures, in dB; None if unchanged.")
     noise_error: float | None = Field(default=None, description="Error rate at which the fit was kept, if known.")

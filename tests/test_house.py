@@ -23,7 +23,7 @@ OFFENCES = [
     ("layers", "tasks/evaluate/cells.py", "from tasks.report import svg"),
     ("layers", "infra/keys.py", "from tasks.nn import fold"),
     ("layers", "tasks/report/svg.py", "import flows.protect"),
-    ("prefect", "tasks/noise/sample.py", "from prefect import task"),
+    ("prefect", "tasks/shard/sample.py", "from prefect import task"),
     ("prefect", "tasks/report/frame.py", "import prefect.artifacts"),
     ("prefect", "infra/storage.py", "import prefect"),
     ("prefect", "schemas/base.py", "def later():\n    import prefect"),

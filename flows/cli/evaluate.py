@@ -1,6 +1,6 @@
 """`unlearnable evaluate`."""
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
@@ -64,7 +64,7 @@ def victim_fields(text: str | None, epochs: int | None) -> list[dict[str, Any]] 
         if epochs is None:
             return None
         kinds = ["tiny"]
-    known = {victim.model_fields["kind"].default: victim for victim in _members(schemas.Victim)}
+    known = options.kinds(schemas.Victim)
     strangers = [kind for kind in kinds if kind not in known]
     if strangers:
         raise ConfigurationError(f"no victim is called {strangers[0]}", f"take from {', '.join(known)}")
@@ -78,7 +78,7 @@ def countermeasure_fields(text: str | None) -> list[dict[str, Any]] | None:
 
 
 def _countermeasure(name: str) -> dict[str, Any]:
-    known = {each.model_fields["kind"].default: each for each in _members(schemas.Countermeasure)}
+    known = options.kinds(schemas.Countermeasure)
     if name in known:
         return {"kind": name}
     kind, _, number = name.rpartition("-")
@@ -87,11 +87,6 @@ def _countermeasure(name: str) -> dict[str, Any]:
         problem = f"no countermeasure is called {name}"
         raise ConfigurationError(problem, f"take from {', '.join(known)}; jpeg-10 is JPEG at quality 10")
     return {"kind": kind, parameters[0]: int(number)}
-
-
-def _members(union: Any) -> tuple[Any, ...]:
-    """The schemas of a discriminated union."""
-    return get_args(get_args(union)[0])
 
 
 def tell(result: Evaluation, json_: bool) -> None:

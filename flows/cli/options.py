@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import typer
 import yaml
@@ -66,6 +66,11 @@ def build(model: type[_Model], fields: Mapping[str, Any]) -> _Model:
         given = "" if isinstance(first["input"], Mapping) else f" (given: {first['input']!r})"
         message = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{where}: {message}{given}", "see --help, or docs/ for the fields") from error
+
+
+def kinds(union: Any) -> dict[str, type[BaseModel]]:
+    """The schemas of a discriminated union, by kind."""
+    return {each.model_fields["kind"].default: each for each in get_args(get_args(union)[0])}
 
 
 def names(text: str | None) -> list[str] | None:

@@ -6,6 +6,7 @@ import typer
 
 from flows.cli import options
 from flows.cli.protect import Destination, Source, config_of, source_fields
+from schemas.noise import NoiseMethod
 
 _NO_WORKSPACE = "memory://no-workspace"
 
@@ -14,7 +15,10 @@ def command(
     source: Source,
     dest: Destination,
     workspace: Annotated[str | None, typer.Option(help="Workspace of the job, when it has one.")] = None,
+    method: Annotated[str | None, typer.Option(help=f"{', '.join(options.kinds(NoiseMethod))}.")] = None,
+    preset: Annotated[str | None, typer.Option(help="standard, fast, or paper (Huang et al. 2021).")] = None,
     form: Annotated[str | None, typer.Option(help="sample-wise or class-wise.")] = None,
+    procedure: Annotated[str | None, typer.Option(help="Sample-wise: two-phase, or joint as in the paper.")] = None,
     source_model: Annotated[str | None, typer.Option(help="tiny or resnet18.")] = None,
     split: options.Split = None,
     limit: options.Limit = None,
@@ -34,7 +38,13 @@ def command(
         "source": source_fields(source, split, limit, format_, label_field, image_field),
         "destination": dest,
         "workspace": workspace,
-        "method": {"form": form, "source_model": source_model},
+        "method": {
+            "kind": method,
+            "preset": preset,
+            "form": form,
+            "procedure": procedure,
+            "source_model": source_model,
+        },
         "device": device,
     }
     fields = options.merge(options.read_config(config), given)
@@ -47,7 +57,7 @@ def command(
     print(f"source     {source}: {found.format}, {found.shards} shards")
     print(f"samples    {about}{found.samples}")
     print(f"read       {about}{_size(found.bytes_in)}, written about {_size(found.bytes_out)} to {dest}")
-    print(f"fit        at most {found.fit_seconds:.0f} s on {found.device}")
+    print(f"fit        at most {found.fit_seconds:.0f} s and {_size(found.fit_bytes)} of memory on {found.device}")
     print(f"index      about {found.index_seconds:.0f} s, rewrite about {found.rewrite_seconds:.0f} s")
     print(f"done       {found.done_shards} shards are rewritten already")
 

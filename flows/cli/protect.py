@@ -7,6 +7,7 @@ import typer
 from flows.cli import console, options
 from infra.errors import ConfigurationError
 from infra.machine import cores
+from schemas.noise import NoiseMethod
 from schemas.protect import ProtectConfig, ProtectSummary
 
 Source = Annotated[
@@ -19,10 +20,17 @@ def command(
     source: Source,
     dest: Destination,
     workspace: options.Workspace,
-    method: Annotated[str | None, typer.Option(help="error-minimizing or random.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help=f"{', '.join(options.kinds(NoiseMethod))}.", show_default="error-minimizing")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="standard, fast, or paper (Huang et al. 2021).")] = None,
     form: Annotated[str | None, typer.Option(help="sample-wise or class-wise.")] = None,
     procedure: Annotated[str | None, typer.Option(help="Sample-wise: two-phase, or joint as in the paper.")] = None,
     epsilon: Annotated[int | None, typer.Option(help="Budget in steps of 1/255.", show_default="8")] = None,
+    norm: Annotated[str | None, typer.Option(help="linf: a value's; l2: a picture's.", show_default="linf")] = None,
+    patch: Annotated[int | None, typer.Option(help="Side of a patch that holds the noise, in pixels.")] = None,
+    mixture: Annotated[str | None, typer.Option(help="Class-wise: none, two-sets or with-uniform.")] = None,
+    arithmetic: Annotated[str | None, typer.Option(help="corrected, or as-published: negative noise lost.")] = None,
     source_model: Annotated[
         str | None, typer.Option(help="tiny or resnet18: the network that makes the noise.")
     ] = None,
@@ -31,6 +39,12 @@ def command(
     max_rounds: Annotated[int | None, typer.Option(help="Rounds of the fit at most.")] = None,
     public: Annotated[str | None, typer.Option(help="Public dataset to fit the noise on.")] = None,
     mapping: Annotated[str | None, typer.Option(help="YAML or JSON: private class -> public class.")] = None,
+    matching: Annotated[
+        str | None, typer.Option(help="Public classes: by name, visual, or as context.", show_default="name")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Visual: a torchvision network whose weights are at hand.")
+    ] = None,
     classes: Annotated[str | None, typer.Option(help="Protect these classes only: a,b.")] = None,
     fraction: Annotated[float | None, typer.Option(help="Protect this share of the samples only.")] = None,
     split: options.Split = None,
@@ -55,9 +69,11 @@ def command(
         | {"shard_size": shard_size, "max_bad_share": max_bad_share, "max_pixels": max_pixels},
         "destination": dest,
         "workspace": workspace,
-        "budget": {"epsilon": epsilon},
+        "budget": {"epsilon": epsilon, "norm": norm},
+        "application": {"placement": {"patch": patch}, "mixture": mixture, "arithmetic": arithmetic},
         "method": {
             "kind": method,
+            "preset": preset,
             "form": form,
             "procedure": procedure,
             "source_model": source_model,
@@ -67,6 +83,7 @@ def command(
         },
         "public": {"url": public},
         "mapping": mapping,
+        "matching": {"how": matching, "backbone": backbone},
         "coverage": {"classes": options.names(classes), "fraction": fraction},
         "workers": workers,
         "device": device,
@@ -133,7 +150,10 @@ def tell(summary: ProtectSummary) -> None:
     again = f", {summary.skipped_shards} done before" if summary.skipped_shards else ""
     print(f"{done}{again}, {summary.seconds:.1f} s: {summary.destination}")
     print(f"Largest change of a stored value: {summary.max_abs_change}/255. Quarantined: {summary.quarantined}.")
+    if summary.protected and not summary.max_abs_change:
+        print("WARNING: no stored value has changed: the budget is so small that the noise rounds to nothing.")
     if not summary.converged:
         error = 100 * (summary.noise_error or 0)
-        print(f"WARNING: the fit ended with {error:.1f} % error: expect weak protection. Raise --max-rounds.")
+        print(f"WARNING: the fit ended with {error:.1f} % error, short of its target: expect weak protection.")
+        print("Raise --max-rounds, or --fit-samples; the report of an evaluation will say so too.")
     print(f"Next: unlearnable verify {summary.destination} --clean SOURCE")

@@ -32,6 +32,7 @@ def command(
         ok=not found.problems,
         samples=found.samples,
         max_abs_change=found.max_abs_change,
+        max_l2=round(found.max_l2, 2),
         problems=found.all_problems(),
     )
     if json_:
@@ -46,4 +47,7 @@ def _tell(report: VerifyReport) -> None:
     for problem in report.problems:
         print(problem)
     verdict = "ok" if report.ok else f"NOT ok: {len(report.problems)} problems"
-    print(f"{verdict}: {report.samples} samples, largest change of a stored value {report.max_abs_change}/255")
+    print(
+        f"{verdict}: {report.samples} samples, largest change of a stored value {report.max_abs_change}/255, "
+        f"of a picture {report.max_l2:.1f}/255 (L2)"
+    )

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from infra.errors import DataError
-from tasks.noise.resize import to_working
 from tasks.shard import labels as label_names
 from tasks.shard import source
 from tasks.shard.pictures import PictureError, decode
 from tasks.shard.samples import Sample
+from tasks.shard.scale import to_working
 
 if TYPE_CHECKING:
     from schemas.dataset import SourceSpec

@@ -16,21 +16,26 @@ def protected_set(manifest: ProtectedManifest, audit: Audit) -> ProtectedSet:
     return ProtectedSet(
         method=protection.method,
         form=protection.form,
+        norm=protection.norm,
         epsilon=protection.epsilon,
         fraction=protection.fraction,
+        variant=protection.variant,
         samples=audit.samples,
         changed=audit.changed,
         max_abs_change=audit.max_abs_change,
+        max_l2=audit.max_l2,
         mean_l2=audit.l2 / max(1, audit.samples),
         psnr=psnr(audit.squared_change, audit.values),
+        noise_error=protection.noise_error,
+        converged=protection.converged,
     )
 
 
 def require_distinct(copies: Sequence[ProtectedSet]) -> None:
     """Raise ConfigurationError when two copies would carry the same name in the report."""
-    names = [(each.method, each.form, each.epsilon, each.fraction) for each in copies]
+    names = [(each.method, each.form, each.epsilon, each.fraction, each.variant) for each in copies]
     if len(set(names)) < len(names):
-        problem = "two of the protected copies have the same method, form, epsilon and fraction"
+        problem = "two of the protected copies have the same method, form, epsilon, fraction and variant"
         raise ConfigurationError(problem, "evaluate them one by one: a report could not tell them apart")
 
 

@@ -4,7 +4,8 @@ from infra.caching import forget as forget_all
 from infra.caching import shared
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
-from schemas.evaluate import EvaluateConfig, Recipe
+from schemas.evaluate import EvaluateConfig
+from schemas.recipe import Recipe
 from tasks.evaluate import data
 from tasks.evaluate.data import Pictures
 from tasks.rewrite.audit import clean_spec, manifest_of
@@ -50,6 +51,8 @@ def _clean_spec(config: EvaluateConfig, copy: str) -> SourceSpec:
 
 
 def caption(copy: str) -> str:
-    """How a protected copy is called in a report, such as 'error-minimizing, class-wise, 8/255'."""
+    """How a protected copy is called in a report, such as 'error-minimizing, class-wise, 8/255, patch 16'."""
     protection = manifest_of(Folder(copy)).protection
-    return f"{protection.method}, {protection.form}, {protection.epsilon}/255"
+    part = "" if protection.fraction >= 1 else f"on {100 * protection.fraction:g} % of the samples"
+    names = (protection.method, protection.form, f"{protection.epsilon}/255", protection.variant, part)
+    return ", ".join(filter(None, names))

@@ -31,7 +31,7 @@ def measure_copy(copy: str, config: EvaluateConfig) -> ProtectedSet:
     return measure.protected_set(manifest_of(Folder(copy)), found)
 
 
-@task(name="train victim", task_run_name="{cell.victim.kind} {cell.countermeasure.name} seed {cell.seed}", **RETRIES)
+@task(name="train victim", task_run_name="{cell.victim.name} {cell.countermeasure.name} seed {cell.seed}", **RETRIES)
 def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
     """Train and test one victim, or find the run done; kept in WORKSPACE/evaluate/."""
     device = pick_device(config.device)
@@ -81,16 +81,16 @@ def _names(cell: Cell, config: EvaluateConfig) -> dict[str, Any]:
     """The names under which an evaluation reports a run; the same run may be reported under others elsewhere."""
     names: dict[str, Any] = {"dataset": measure.name_of(config.clean)}
     if cell.protected is None:
-        return names | {"method": "none", "form": "none", "epsilon": 0, "fraction": 0.0}
+        return names | {"method": "none", "form": "none", "epsilon": 0, "fraction": 0.0, "variant": ""}
     protection = manifest_of(Folder(cell.protected)).protection
-    return names | protection.model_dump(include={"method", "form", "epsilon", "fraction"})
+    return names | protection.model_dump(include={"method", "form", "epsilon", "fraction", "variant"})
 
 
 def _record(cell: Cell, result: victim.Result, **known: Any) -> VictimRun:
     last = result.curve[-1]
     return VictimRun(
         **known,
-        victim=cell.victim.kind,
+        victim=cell.victim.name,
         countermeasure=cell.countermeasure.name,
         seed=cell.seed,
         test_accuracy=last.test_accuracy,

@@ -1,37 +1,107 @@
 """Prefect task of the match stage."""
 
+from dataclasses import asdict
+from typing import Any
+
 from prefect import task
 
-from infra.orchestration import RETRIES, log
+from infra import progress
+from infra.devices import pick_device
+from infra.errors import one_line
+from infra.keyring import load_key
+from infra.keys import BucketKey
+from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block
 from infra.storage import Folder
 from schemas.base import digest
 from schemas.dataset import DatasetManifest
-from schemas.protect import ClassMatch, Mapping
-from tasks.match import classes
+from schemas.matching import ClassMatch, Mapping
+from schemas.protect import ProtectConfig
+from tasks.match import classes, visual
+from tasks.shard import sample
 from tasks.shard.sources.listing import locate
+
+VERSION = 1
+MAPPING = "match/mapping.json"
+# Classes are told apart by less than it takes to fit noise.
+_LARGEST_SIDE = 64
+_NAMED = 10
 
 
 @task(name="match classes", task_run_name="match classes", **RETRIES)
-def match_classes(
-    private: DatasetManifest, public: DatasetManifest | None, mapping: str | None, workspace: str
-) -> Mapping:
+def match_classes(config: ProtectConfig, private: DatasetManifest, public: DatasetManifest | None) -> Mapping:
     """Match each private class with the public class that makes its noise; writes WORKSPACE/match/mapping.json.
 
     Raises ConfigurationError for a class without a match.
     """
+    workspace = Folder(config.workspace)
+    if public is not None and config.mapping is None and config.matching.how == "visual":
+        return _by_sight(config, private, public, workspace)
     names, inputs = private.class_names, [list(private.class_names)]
     if public is None:
         how, pairs = "identity", classes.identity(names)
-    elif mapping is None:
+    elif config.mapping is not None:
+        folder, name = locate(config.mapping)
+        text = folder.read(name)
+        how, pairs = "file", classes.from_file(text, config.mapping, names, public.class_names)
+        inputs += [list(public.class_names), [text.decode(errors="replace")]]
+    elif config.matching.how == "context":
+        how, pairs = "context", classes.identity(names)
+    else:
         how, pairs = "name", classes.by_name(names, public.class_names)
         inputs.append(list(public.class_names))
-    else:
-        folder, name = locate(mapping)
-        text = folder.read(name)
-        how, pairs = "file", classes.from_file(text, mapping, names, public.class_names)
-        inputs += [list(public.class_names), [text.decode(errors="replace")]]
     matches = tuple(ClassMatch(private=a, public=b) for a, b in pairs)
-    record = Mapping(inputs=digest(*inputs), how=how, matches=matches)
-    Folder(workspace).save("match/mapping.json", record)
-    log(f"{len(matches)} classes matched by {how}")
+    return _written(workspace, Mapping(inputs=digest(how, *inputs), how=how, matches=matches))
+
+
+def _by_sight(config: ProtectConfig, private: DatasetManifest, public: DatasetManifest, workspace: Folder) -> Any:
+    """The mapping of the classes by what they look like, or a state that says it was made before."""
+    key = load_key(workspace, config.key_file, secret_block(config.key_block))
+    matching, typical = config.matching, sample.working_size(private, config.method.working_size)
+    size = matching.training.size or min(_LARGEST_SIDE, typical)
+    names = [list(private.class_names), list(public.class_names)]
+    inputs = digest(VERSION, private.digest, public.digest, names, matching, key.fingerprint, size)
+    done = workspace.load(MAPPING, Mapping)
+    if done is not None and done.inputs == inputs:
+        log("the classes were matched before")
+        _warn(done)
+        return cached(done)
+    matches = _look(config, private, public, key, size)
+    record = Mapping(inputs=inputs, how="visual", embedder=visual.name_of(matching), matches=matches)
+    return _written(workspace, record)
+
+
+def _look(
+    config: ProtectConfig, private: DatasetManifest, public: DatasetManifest, key: BucketKey, size: int
+) -> tuple[ClassMatch, ...]:
+    matching, device = config.matching, pick_device(config.device)
+    with gpu_gate(device.type):
+        # Before a picture is read: a backbone may not be at hand.
+        embed = visual.embedder(matching, key, device, lambda note: progress.advance("match", 1, note))
+        ours, theirs = (
+            (each.class_names, sample.load(each, size, matching.samples, key, device)) for each in (private, public)
+        )
+        progress.start("match", *visual.steps(matching))
+        found = visual.match(matching.assignment, embed, ours, theirs)
+        progress.finish("match")
+    return tuple(ClassMatch(**asdict(one)) for one in found)
+
+
+def _written(workspace: Folder, record: Mapping) -> Mapping:
+    workspace.save(MAPPING, record)
+    log(f"{len(record.matches)} classes matched by {record.how}")
+    _warn(record)
     return record
+
+
+def _warn(record: Mapping) -> None:
+    """Name the matches that somebody should look at, in one line."""
+    doubtful = [
+        f"{one_line(m.private)} -> {one_line(m.public)} ({m.score:.2f}, {one_line(m.runner_up or '')} "
+        f"{m.runner_up_score:.2f})"
+        for m in record.matches
+        if m.ambiguous
+    ]
+    if doubtful:
+        more = f" and {len(doubtful) - _NAMED} more" if len(doubtful) > _NAMED else ""
+        listed = ", ".join(doubtful[:_NAMED]) + more
+        log(f"WARNING: ambiguous matches: {listed}; check {MAPPING}, or give --mapping")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 TINY_WIDTHS = (32, 64, 128, 128)
+RESNET_WIDTHS = (64, 128, 256, 512)
 _STOCK_FROM = 64
 # Layers draw from torch's global generator, which all threads share.
 _SEEDING = threading.Lock()
@@ -56,28 +57,33 @@ class _Block(nn.Module):
         return self.relu(self.second(self.relu(self.first(x))) + self.shortcut(x))
 
 
-def resnet18_cifar(classes: int) -> nn.Module:
-    """ResNet-18 in its CIFAR form: 3x3 stride-1 stem, no max-pool, 11.17 M parameters at 10 classes."""
-    layers: list[nn.Module] = [ConvBN(3, 64), nn.ReLU(inplace=True)]
-    inputs = 64
-    for outputs, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+def resnet18_cifar(classes: int, widths: Sequence[int] = RESNET_WIDTHS) -> nn.Module:
+    """ResNet-18 in its CIFAR form: 3x3 stride-1 stem, no max-pool, 11.17 M parameters at 10 classes.
+
+    With other `widths` than its own it is a narrow ResNet-18, for small machines.
+    """
+    layers: list[nn.Module] = [ConvBN(3, widths[0]), nn.ReLU(inplace=True)]
+    inputs = widths[0]
+    for outputs, stride in zip(widths, (1, 2, 2, 2), strict=True):
         layers += [_Block(inputs, outputs, stride), _Block(outputs, outputs, 1)]
         inputs = outputs
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
 
 
-def build(name: str, classes: int, size: int, seed: int, widths: Sequence[int] = TINY_WIDTHS) -> nn.Module:
+def build(name: str, classes: int, size: int, seed: int, widths: Sequence[int] | None = None) -> nn.Module:
     """The network `name` (tiny, resnet18) for `classes` classes and pictures of side `size`, initialised by `seed`.
 
-    ResNet-18 takes its CIFAR form below 64 pixels and torchvision's from 64: the stock stem on 32 pixels gives
-    other numbers. Raises ValueError for an unknown name.
+    `widths` are the channels of its four stages; None: its own. ResNet-18 takes its CIFAR form below 64 pixels and
+    torchvision's from 64, where the stock stem no longer gives other numbers; torchvision's has no widths but its
+    own. Raises ValueError for an unknown name.
     """
     with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name == "tiny":
-            return tiny(classes, widths)
-        if name == "resnet18" and size < _STOCK_FROM:
-            return resnet18_cifar(classes)
+            return tiny(classes, widths or TINY_WIDTHS)
+        narrow = widths is not None and tuple(widths) != RESNET_WIDTHS
+        if name == "resnet18" and (size < _STOCK_FROM or narrow):
+            return resnet18_cifar(classes, widths or RESNET_WIDTHS)
         if name == "resnet18":
             from torchvision.models import resnet18
 

@@ -14,7 +14,7 @@ from tasks.nn.batches import to_float
 from tasks.nn.fold import fold
 
 if TYPE_CHECKING:
-    from schemas.evaluate import Recipe
+    from schemas.recipe import Recipe
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 _EVAL_BATCH = 128

@@ -5,26 +5,28 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from tasks.nn.batches import to_float
-from tasks.noise.fitted import FitData, to_steps
-from tasks.noise.pgd import minimise
+from tasks.nn.batches import FitData, to_float
+from tasks.noise.budget import to_steps, within
+from tasks.noise.fitted import NoiseSpec
+from tasks.noise.pgd import Solver
+from tasks.noise.placement import Places, drawn, on, side_of
 
 if TYPE_CHECKING:
-    from schemas.noise import ErrorMinimizing
+    from schemas.noise import ErrorMaximizing, MinMin
 
 
 class ClassWise:
     """One noise a class. A noise step runs over a stratified subset, drawn once.
 
-    In a batch each sample takes PGD steps from its class's noise; then the class's noise becomes the mean over
-    the batch's samples of that class, clamped to the budget: the mean of signed steps, not the sign of the mean
-    gradient. A class absent from a batch keeps its noise.
+    In a batch each sample's noise is bettered from its class's; then the class's noise becomes the mean over the
+    batch's samples of that class, brought within the budget: for PGD the mean of signed steps, not the sign of the
+    mean gradient. A class absent from a batch keeps its noise. A patch lies at a fresh random place of each picture
+    whenever it is looked up.
     """
 
-    def __init__(self, method: "ErrorMinimizing", epsilon: int, data: FitData, seed: int):
-        self._method, self._data, self._steps = method, data, epsilon
-        self._epsilon = epsilon / 255
-        side, device = data.size, data.images.device
+    def __init__(self, method: "MinMin | ErrorMaximizing", spec: NoiseSpec, solver: Solver, data: FitData, seed: int):
+        self._method, self._spec, self._solver, self._data = method, spec, solver, data
+        side, device = side_of(spec.application.placement, data.size), data.images.device
         self._noise = torch.zeros(data.classes, 3, side, side, device=device)
         self._noise = self._noise.to(memory_format=torch.channels_last)
         self._generator = torch.Generator().manual_seed(seed)
@@ -32,7 +34,9 @@ class ClassWise:
 
     def look_up(self, chosen: Tensor) -> Tensor:
         """See minmin.NoiseState."""
-        return self._noise[self._data.labels[chosen]]
+        noise = self._noise[self._data.labels[chosen]]
+        places = self._places(len(chosen))
+        return noise if places is None else places.embed(noise)
 
     def improve(self, model: nn.Module) -> int:
         """See minmin.NoiseState."""
@@ -41,24 +45,40 @@ class ClassWise:
         for chunk in order.split(method.batch_size):
             chosen = chunk.to(self._noise.device)
             labels = self._data.labels[chosen]
-            x = to_float(self._data.images[chosen])
-            alpha = method.alpha * self._epsilon
-            eta = minimise(
-                model, x, labels, self._noise[labels], epsilon=self._epsilon, alpha=alpha, steps=method.steps
-            )
-            self._take_means(eta, labels)
+            self._take_means(self._bettered(model, to_float(self._data.images[chosen]), labels), labels)
         return method.steps * len(order)
+
+    def _bettered(self, model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
+        """Each sample's own noise, one solver's run from its class's: float [B, 3, side, side]."""
+        places = self._places(len(x))
+        if places is None:
+            return self._solver(model, x, labels, self._noise[labels], None)
+        full = self._solver(model, x, labels, places.embed(self._noise[labels]), places.mask())
+        return places.extract(full)
+
+    def _places(self, count: int) -> Places | None:
+        places = drawn(self._spec.application.placement, count, self._data.size, self._generator)
+        return on(places, self._noise.device)
 
     def _take_means(self, eta: Tensor, labels: Tensor) -> None:
         sums = torch.zeros_like(self._noise).index_add_(0, labels, eta)
-        counts = torch.bincount(labels, minlength=len(self._noise))
-        present = counts > 0
-        means = sums[present] / counts[present].view(-1, 1, 1, 1)
-        self._noise[present] = means.clamp_(-self._epsilon, self._epsilon)
+        counts = torch.bincount(labels, minlength=len(self._noise)).view(-1, 1, 1, 1)
+        # Chosen by a mask, not by an index: nothing here makes the host wait for a GPU.
+        means = within(sums / counts.clamp(min=1), self._spec.budget)
+        self._noise.copy_(torch.where(counts > 0, means, self._noise))
 
     def snapshot(self) -> Tensor:
-        """int8 [classes, 3, S, S] in 1/255 steps."""
-        return to_steps(self._noise, self._steps).cpu().contiguous()
+        """int8 [classes, 3, side, side] in 1/255 steps."""
+        return to_steps(self._noise, self._spec.budget, self._spec.truncated).cpu().contiguous()
+
+    def state(self) -> dict[str, Tensor]:
+        """See minmin.NoiseState."""
+        return {"noise": self._noise.cpu().contiguous(), "generator": self._generator.get_state()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """See minmin.NoiseState."""
+        self._noise.copy_(state["noise"])
+        self._generator.set_state(state["generator"])
 
 
 def stratified(labels: Tensor, share: float, generator: torch.Generator) -> Tensor:

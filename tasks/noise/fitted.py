@@ -1,4 +1,4 @@
-"""What a fit hands on: tensors and how it went. Plain torch; the record that is stored is made by the stage."""
+"""What noise is made from and what a fit hands on. Plain torch; the record that is stored is made by the stage."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -10,29 +10,29 @@ from torch import Tensor
 from infra.keys import BucketKey
 
 if TYPE_CHECKING:
-    from schemas.noise import NoiseMethod
+    from schemas.noise import Application, NoiseBudget, NoiseMethod
 
-Stopped = Literal["at-lambda", "at-cap", "no-fit"]
+Stopped = Literal["at-lambda", "at-cap", "diverged", "no-fit"]
 
 
 @dataclass(frozen=True)
-class FitData:
-    """Pictures to fit on: uint8 [N, S, S, 3], their classes int64 [N], and their sample keys, N of them."""
+class NoiseSpec:
+    """Which noise is wanted: the method, how far and where it may go, and the bucket's secret key."""
 
-    images: Tensor
-    labels: Tensor
-    keys: tuple[str, ...]
-    classes: int
+    method: "NoiseMethod"
+    budget: "NoiseBudget"
+    application: "Application"
+    key: BucketKey
 
     @property
-    def size(self) -> int:
-        """Side of the pictures in pixels: the working size."""
-        return self.images.shape[1]
+    def truncated(self) -> bool:
+        """True when noise becomes whole steps by truncation, as in the released code."""
+        return self.application.arithmetic == "as-published"
 
 
 @dataclass(frozen=True)
 class Round:
-    """One round of min-min: error rate 0 to 1, mean cross-entropy in nats, seconds, gradient passes over a picture."""
+    """One round of a fit: error rate 0 to 1, mean cross-entropy in nats, seconds, gradient passes over a picture."""
 
     round: int
     error: float
@@ -64,18 +64,11 @@ class Batch:
 class NoiseSource:
     """All that noise is made from once fitted: for `classes` classes, at a working size of `size` pixels."""
 
-    method: "NoiseMethod"
-    epsilon: int
+    spec: NoiseSpec
     tensors: dict[str, Tensor]
     classes: int
     size: int
-    key: BucketKey
     device: torch.device
-
-
-def to_steps(noise: Tensor, epsilon: int) -> Tensor:
-    """Noise in [0, 1] units, any shape -> int8 in steps of 1/255, rounded to nearest and within +-epsilon."""
-    return (noise * 255).round().clamp(-epsilon, epsilon).to(torch.int8)
 
 
 def key_hash(key: str) -> int:

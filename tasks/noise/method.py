@@ -1,7 +1,7 @@
 """The two verbs of every method, and how a method's module is found.
 
-A method is one module in tasks/noise/methods, named after its schema's `kind`, with `fit`, `Perturber` and
-`VERSION` (raised whenever the same inputs would give other noise).
+A method is one module in tasks/noise/methods, named after its schema's `kind`, with `fit`, `perturber`,
+`image_steps`, `shortened` and `VERSION` (raised whenever the same inputs would give other noise).
 """
 
 import importlib
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from torch import Tensor
 
-from infra.keys import BucketKey
-from tasks.noise.fitted import Batch, FitData, Fitted, NoiseSource
-from tasks.noise.minmin import OnRound
+from tasks.nn.batches import FitData
+from tasks.noise.fitted import Batch, Fitted, NoiseSource, NoiseSpec
+from tasks.noise.journal import Journal
 
 if TYPE_CHECKING:
     from schemas.noise import NoiseMethod
@@ -21,7 +21,7 @@ class MakesNoise(Protocol):
     """Second verb: noise for any batch of samples."""
 
     def noise(self, batch: Batch) -> Tensor:
-        """int8 [B, S, S, 3] in 1/255 steps, within +-epsilon."""
+        """int8 [B, S, S, 3] in 1/255 steps, within the budget."""
         ...
 
 
@@ -30,11 +30,19 @@ class MethodModule(Protocol):
 
     VERSION: int
 
-    def fit(self, method: "NoiseMethod", epsilon: int, data: FitData, key: BucketKey, on_round: OnRound) -> Fitted:
+    def fit(self, spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
         """First verb: fit noise to pictures."""
         ...
 
-    def Perturber(self, source: NoiseSource) -> MakesNoise:  # noqa: N802 - a class, called
+    def image_steps(self, method: "NoiseMethod", samples: int) -> int:
+        """Gradient passes over a picture that a fit on `samples` pictures takes at most."""
+        ...
+
+    def shortened(self, method: "NoiseMethod") -> "NoiseMethod":
+        """The method with the shortest fit there is: for a probe of its speed."""
+        ...
+
+    def perturber(self, source: NoiseSource) -> MakesNoise:
         """What makes noise from a fit's tensors."""
         ...
 
@@ -44,11 +52,23 @@ def module_of(kind: str) -> MethodModule:
     return cast(MethodModule, importlib.import_module(f"tasks.noise.methods.{kind.replace('-', '_')}"))
 
 
-def fit(method: "NoiseMethod", epsilon: int, data: FitData, key: BucketKey, on_round: OnRound) -> Fitted:
-    """Fit `method`'s noise to `data` within +-epsilon steps of 1/255; `on_round` hears of each round."""
-    return module_of(method.kind).fit(method, epsilon, data, key, on_round)
+def fit(spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
+    """Fit the noise that is wanted to `data`; `journal` hears of each round and keeps its state."""
+    return module_of(spec.method.kind).fit(spec, data, journal)
 
 
 def perturber(source: NoiseSource) -> MakesNoise:
     """What makes noise for samples of any shard from a fit's tensors."""
-    return module_of(source.method.kind).Perturber(source)
+    made = module_of(source.spec.method.kind).perturber(source)
+    return _PositiveHalf(made) if source.spec.application.arithmetic == "as-published" else made
+
+
+class _PositiveHalf:
+    """Noise as the released code applied it: `clamp_(0, 255)` set every negative value to 0."""
+
+    def __init__(self, signed: MakesNoise):
+        self._signed = signed
+
+    def noise(self, batch: Batch) -> Tensor:
+        """See MakesNoise."""
+        return self._signed.noise(batch).clamp_(min=0)

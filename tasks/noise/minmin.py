@@ -2,31 +2,30 @@
 
 One round: M optimiser steps of the model on perturbed pictures (train mode), one noise step with the model in
 eval mode, then the error rate on the perturbed pictures. Error by round is not monotone, so the round of lowest
-error is kept. No augmentation, no normalisation.
+error is kept. No augmentation, no normalisation. After each round the whole state goes to the journal, so that a
+fit that was killed gives the same noise as one that was not.
 """
 
-import copy
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from infra.errors import DataError
 from tasks.nn import networks
-from tasks.nn.batches import endless, to_float
+from tasks.nn.batches import Endless, FitData, to_float
 from tasks.nn.fold import fold
 from tasks.nn.train import sgd, step
-from tasks.noise.fitted import FitData, Round, Stopped
-from tasks.noise.pgd import error_and_loss
+from tasks.noise.fitted import Round, Stopped
+from tasks.noise.journal import Journal
+from tasks.noise.measure import measure
+from tasks.noise.tensors import prefixed, under
 
 if TYPE_CHECKING:
-    from schemas.noise import ErrorMinimizing
-
-OnRound = Callable[[Round], None]
+    from schemas.noise import MinMin
 
 
 class NoiseState(Protocol):
@@ -44,83 +43,148 @@ class NoiseState(Protocol):
         """The noise as it stands, int8 in 1/255 steps."""
         ...
 
+    def state(self) -> dict[str, Tensor]:
+        """All that the noise needs to go on from here."""
+        ...
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from where a `state` stood."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The best round so far: its number, error and loss, the source model's state, and the noise as whole steps."""
+
+    number: int
+    error: float
+    loss: float
+    model: dict[str, Tensor]
+    noise: Tensor
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """The kept round: its model and noise (int8 in 1/255 steps), the history, and why the fit ended."""
+    """The kept round, the history, and why the fit ended."""
 
-    model: nn.Module
-    noise: Tensor
+    kept: Kept
     rounds: tuple[Round, ...]
-    kept: int
     stopped: Stopped
 
 
-def run(method: "ErrorMinimizing", data: FitData, state: NoiseState, seed: int, on_round: OnRound) -> Outcome:
-    """Rounds of min-min until the error is at lambda or the cap of rounds is reached.
+def run(method: "MinMin", data: FitData, state: NoiseState, seed: int, journal: Journal) -> Outcome:
+    """Rounds of min-min until the error is at lambda or the cap of rounds is reached; goes on from `journal`.
 
     Ends early when the loss is no longer a number. Raises DataError when no round was kept by then.
     """
-    model = networks.build(method.source_model, data.classes, data.size, seed, method.widths)
-    model = model.to(data.images.device).to(memory_format=torch.channels_last)
-    optimizer = sgd(model, method.lr, method.momentum, method.weight_decay)
-    generator = torch.Generator().manual_seed(seed)
-    # The iterator runs on through the rounds; it does not start again in each.
-    batches = endless(len(data.images), min(method.batch_size, len(data.images)), generator)
-    rounds: list[Round] = []
-    # A source model that has learnt the pictures themselves has a low error before the noise is worth anything.
-    first = min(method.min_rounds, method.max_rounds)
-    best: tuple[float, float] = (math.inf, math.inf)
-    kept, kept_model, kept_noise = 0, model, state.snapshot()
-    for number in range(1, method.max_rounds + 1):
-        started = time.perf_counter()
-        passes = _model_steps(method, model, optimizer, data, state, batches)
-        frozen = fold(model)
-        passes += state.improve(frozen)
-        error, loss = _measure(frozen, data, state, method.batch_size)
-        rounds.append(Round(number, error, loss, time.perf_counter() - started, passes))
-        on_round(rounds[-1])
-        if not math.isfinite(loss):
-            break  # a network with NaN in it answers class 0 to everything, and stays so
-        if number >= first and (error, loss) < best:
-            best = (error, loss)
-            kept, kept_model, kept_noise = number, copy.deepcopy(model), state.snapshot()
-        if number >= first and error <= method.stop_error:
-            break
-    if kept == 0:
-        raise DataError(
-            f"the source model's loss is not a number in round {len(rounds)}", "fit with a smaller learning rate"
-        )
-    stopped: Stopped = "at-lambda" if best[0] <= method.stop_error else "at-cap"
-    return Outcome(kept_model, kept_noise, tuple(rounds), kept, stopped)
+    fit = _Fit(method, data, state, seed)
+    saved = journal.load()
+    if saved is not None:
+        fit.restore(*saved)
+    while not fit.over():
+        fit.round()
+        journal.save(*fit.checkpoint())
+        journal.heard(fit.rounds[-1])
+    return fit.outcome()
 
 
-def _model_steps(
-    method: "ErrorMinimizing",
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    data: FitData,
-    state: NoiseState,
-    batches: Iterator[Tensor],
-) -> int:
-    model.train()
-    passes = 0
-    for _ in range(method.model_steps):
-        chosen = next(batches).to(data.images.device)
-        # As in the released code, the perturbed picture is not clamped to [0, 1] here.
-        x = to_float(data.images[chosen]) + state.look_up(chosen)
-        step(model, optimizer, x, data.labels[chosen], method.clip)
-        passes += len(chosen)
-    return passes
+class _Fit:
+    """A fit under way."""
+
+    def __init__(self, method: "MinMin", data: FitData, state: NoiseState, seed: int):
+        self._method, self._data, self._state = method, data, state
+        model = networks.build(method.source_model, data.classes, data.size, seed, method.widths)
+        self._model = model.to(data.images.device).to(memory_format=torch.channels_last)
+        self._optimizer = sgd(self._model, method.lr, method.momentum, method.weight_decay)
+        generator = torch.Generator().manual_seed(seed)
+        # The iterator runs on through the rounds; it does not start again in each.
+        self._batches = Endless(len(data.images), method.batch_size, generator)
+        self.rounds: list[Round] = []
+        self._kept: Kept | None = None
+
+    def over(self) -> bool:
+        """True when lambda or the cap is reached, or the loss is no longer a number."""
+        if not self.rounds:
+            return False
+        last, method = self.rounds[-1], self._method
+        # A network with NaN in it answers class 0 to everything, and stays so.
+        lost, capped = not math.isfinite(last.loss), last.round >= method.max_rounds
+        return lost or capped or (last.round >= self._first() and last.error <= method.stop_error)
+
+    def _first(self) -> int:
+        # A source model that has learnt the pictures themselves has a low error before the noise is worth anything.
+        return min(self._method.min_rounds, self._method.max_rounds)
+
+    def round(self) -> None:
+        """One round; keeps it when it is the best."""
+        started, number = time.perf_counter(), len(self.rounds) + 1
+        passes = self._model_steps()
+        frozen = fold(self._model)
+        passes += self._state.improve(frozen)
+        error, loss = measure(frozen, self._data, self._state.look_up, self._method.batch_size)
+        self.rounds.append(Round(number, error, loss, time.perf_counter() - started, passes))
+        if not math.isfinite(loss) or number < self._first():
+            return
+        if self._kept is None or (error, loss) < (self._kept.error, self._kept.loss):
+            self._kept = Kept(number, error, loss, _copied(self._model.state_dict()), self._state.snapshot())
+
+    def _model_steps(self) -> int:
+        data, passes = self._data, 0
+        self._model.train()
+        for _ in range(self._method.model_steps):
+            chosen = next(self._batches).to(data.images.device)
+            # As in the released code, the perturbed picture is not clamped to [0, 1] here.
+            x = to_float(data.images[chosen]) + self._state.look_up(chosen)
+            step(self._model, self._optimizer, x, data.labels[chosen], self._method.clip)
+            passes += len(chosen)
+        return passes
+
+    def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that the next round depends on, and what was kept."""
+        parameters = list(self._model.parameters())
+        momenta = {str(i): self._optimizer.state[p].get("momentum_buffer") for i, p in enumerate(parameters)}
+        tensors = {
+            **prefixed("model", _copied(self._model.state_dict())),
+            **prefixed("momentum", {name: m.cpu().contiguous() for name, m in momenta.items() if m is not None}),
+            **prefixed("batches", self._batches.state()),
+            **prefixed("noise", self._state.state()),
+        }
+        notes: dict[str, Any] = {"rounds": [asdict(one) for one in self.rounds], "kept": None}
+        if self._kept is not None:
+            kept = self._kept
+            notes["kept"] = [kept.number, kept.error, kept.loss]
+            tensors |= prefixed("kept", {"noise": kept.noise, **prefixed("model", kept.model)})
+        return tensors, notes
+
+    def restore(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._model.load_state_dict(under("model", tensors))
+        parameters, momenta = list(self._model.parameters()), under("momentum", tensors)
+        for name, momentum in momenta.items():
+            like = parameters[int(name)]
+            self._optimizer.state[like]["momentum_buffer"] = torch.empty_like(like).copy_(momentum)
+        self._batches.restore(under("batches", tensors))
+        self._state.restore(under("noise", tensors))
+        self.rounds = [Round(**one) for one in notes["rounds"]]
+        if notes["kept"] is not None:
+            kept = under("kept", tensors)
+            self._kept = Kept(*notes["kept"], model=under("model", kept), noise=kept["noise"])
+
+    def outcome(self) -> Outcome:
+        """What the fit came to. Raises DataError when no round can be kept."""
+        if self._kept is None:
+            raise DataError(
+                f"the source model's loss is not a number in round {len(self.rounds)}",
+                "fit with a smaller learning rate",
+            )
+        return Outcome(self._kept, tuple(self.rounds), self._why(self._kept))
+
+    def _why(self, kept: Kept) -> Stopped:
+        if kept.error <= self._method.stop_error:
+            return "at-lambda"
+        return "at-cap" if math.isfinite(self.rounds[-1].loss) else "diverged"
 
 
-def _measure(model: nn.Module, data: FitData, state: NoiseState, batch: int) -> tuple[float, float]:
-    """Error rate (0 to 1) and mean loss (nats) of a frozen model on all perturbed pictures, clamped to [0, 1]."""
-    wrong, loss = torch.zeros((), dtype=torch.int64), torch.zeros(())
-    wrong, loss = wrong.to(data.images.device), loss.to(data.images.device)
-    for chosen in torch.arange(len(data.images), device=data.images.device).split(batch):
-        x = (to_float(data.images[chosen]) + state.look_up(chosen)).clamp_(0, 1)
-        more_wrong, more_loss = error_and_loss(model, x, data.labels[chosen])
-        wrong += more_wrong
-        loss += more_loss
-    return float(wrong) / len(data.images), float(loss) / len(data.images)
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A model's state, in memory of its own on the CPU."""
+    return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}

@@ -1,10 +1,21 @@
 """Projected gradient descent on the pictures: the engine of every noise that a network makes."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from infra.devices import autocast
+from tasks.noise.budget import bounds, direction
+
+if TYPE_CHECKING:
+    from schemas.noise import NoiseBudget
+
+# Model, pictures float [N, 3, H, W] in [0, 1], classes int64 [N], the noise they have, and where it may be changed
+# (float [N, 1, H, W], 1 there and 0 elsewhere; None: everywhere) -> better noise.
+Solver = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 
 def input_gradient(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -21,21 +32,34 @@ def input_gradient(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return gradient
 
 
-def minimise(
-    model: nn.Module, x: Tensor, y: Tensor, delta: Tensor, *, epsilon: float, alpha: float, steps: int
-) -> Tensor:
-    """`steps` signed steps of size `alpha` that bring the loss on x + delta down, from the noise `delta`.
+def descent(budget: "NoiseBudget", alpha: float, steps: int) -> Solver:
+    """Steps of `alpha` times epsilon that bring the loss down (Huang et al. 2021, eq. 3): error-minimizing."""
+    return _pgd(budget, -alpha, steps)
 
-    Huang et al. 2021, eq. 3: after each step the noise is projected to |delta| <= epsilon and the picture to
-    [0, 1]. All tensors float [N, 3, H, W] in [0, 1] units; `model` frozen and in eval mode, batch
-    normalisation best folded. Never a random start.
+
+def ascent(budget: "NoiseBudget", alpha: float, steps: int) -> Solver:
+    """Steps of `alpha` times epsilon that bring the loss up (Madry et al. 2018): error-maximizing."""
+    return _pgd(budget, alpha, steps)
+
+
+def _pgd(budget: "NoiseBudget", alpha: float, steps: int) -> Solver:
+    """After each step the noise is projected to the budget and the picture to [0, 1]. Never a random start.
+
+    The model is frozen and in eval mode, batch normalisation best folded.
     """
-    low, high = (-x).clamp_(min=-epsilon), (1 - x).clamp_(max=epsilon)
-    delta = torch.minimum(torch.maximum(delta, low), high)
-    for _ in range(steps):
-        gradient = input_gradient(model, x + delta, y)
-        delta = torch.minimum(torch.maximum(delta - alpha * gradient.sign(), low), high)
-    return delta
+    size = alpha * (budget.epsilon / 255)
+
+    def solve(model: nn.Module, x: Tensor, y: Tensor, delta: Tensor, mask: Tensor | None) -> Tensor:
+        limits = bounds(x, budget)
+        delta = limits.project(delta)
+        for _ in range(steps):
+            gradient = input_gradient(model, x + delta, y)
+            if mask is not None:
+                gradient = gradient * mask
+            delta = limits.project(delta + size * direction(gradient, budget))
+        return delta
+
+    return solve
 
 
 @torch.no_grad()

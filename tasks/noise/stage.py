@@ -3,24 +3,36 @@
 import time
 from dataclasses import asdict
 
+import torch
 from prefect import task
 
 from infra import progress
-from infra.devices import device_kind, pick_device, precision
+from infra.devices import device_kind, free_memory, pick_device, precision
 from infra.keyring import load_key
 from infra.keys import BucketKey
 from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block
 from infra.storage import Folder, sha256
 from schemas.base import digest
 from schemas.dataset import DatasetManifest
-from schemas.noise import FitRound, NoiseRecord
+from schemas.fitted import FitRound, NoiseRecord
 from schemas.protect import ProtectConfig
+from tasks.noise import memory, store
 from tasks.noise import method as methods
-from tasks.noise import sample, store
-from tasks.noise.fitted import Fitted, Round
+from tasks.noise.fit_data import Together, wanted_samples
+from tasks.noise.fitted import Fitted, NoiseSpec, Round
+from tasks.shard import sample
 
 
-def inputs_of(config: ProtectConfig, fit_on: DatasetManifest, size: int, key: BucketKey) -> str:
+def together(config: ProtectConfig, private: DatasetManifest, public: DatasetManifest | None) -> Together:
+    """What a job's noise is fitted on: the public data where there are any, the private data, or both in a context."""
+    if public is None:
+        return Together(private, None)
+    if config.matching.how == "context" and config.mapping is None:
+        return Together(private, public, config.coverage.classes)
+    return Together(None, public)
+
+
+def inputs_of(config: ProtectConfig, fit_on: Together, size: int, key: BucketKey) -> str:
     """Digest of all that shapes a fit.
 
     A fit sees a bounded sample, and what it gives protects tomorrow's shards too: so it depends on which dataset it
@@ -29,22 +41,27 @@ def inputs_of(config: ProtectConfig, fit_on: DatasetManifest, size: int, key: Bu
     """
     method = config.method
     joint = getattr(method, "procedure", None) == "joint"
-    source = fit_on.source.model_dump(exclude={"max_bad_share", "max_pixels", "max_shard_bytes", "shard_size"})
+    left_out = {"max_bad_share", "max_pixels", "max_shard_bytes", "shard_size"}
+    sources = [each.digest if joint else each.source.model_dump(exclude=left_out) for each in fit_on.datasets]
     return digest(
         methods.module_of(method.kind).VERSION,
         method,
         config.budget,
-        [list(fit_on.class_names), fit_on.digest if joint else source, size],
+        config.application,
+        [list(fit_on.class_names), sources, size, sorted(fit_on.covered) if fit_on.covered else None],
         key.fingerprint,
     )
 
 
 @task(name="fit noise", task_run_name="fit {config.method.kind} {config.method.form}", **RETRIES)
 def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetManifest | None) -> NoiseRecord:
-    """Fit the noise, or find it done; keeps it in WORKSPACE/noise/. Fits on `public` when there is one."""
+    """Fit the noise, find it done, or go on where a fit was stopped; keeps it in WORKSPACE/noise/.
+
+    Raises ConfigurationError when the fit would take more memory than there is.
+    """
     workspace = Folder(config.workspace)
     key = load_key(workspace, config.key_file, secret_block(config.key_block))
-    fit_on = public or private
+    fit_on = together(config, private, public)
     size = sample.working_size(private, config.method.working_size)
     inputs = inputs_of(config, fit_on, size, key)
     done = store.finished(workspace, inputs)
@@ -53,24 +70,29 @@ def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
         return cached(done)
     device = pick_device(config.device)
     started = time.perf_counter()
+    journal = store.StoredJournal(store.folder_of(workspace, inputs), _tell)
     with gpu_gate(device.type):
-        data = sample.load(fit_on, size, _fit_samples(config), key, device)
+        _check_memory(config, fit_on, size, device)
+        data = fit_on.load(size, wanted_samples(config.method), key, device)
         progress.start("fit", getattr(config.method, "max_rounds", 0), "rounds")
-        fitted = methods.fit(config.method, config.budget.epsilon, data, key, _tell)
+        spec = NoiseSpec(config.method, config.budget, config.application, key)
+        fitted = methods.fit(spec, data, journal)
         progress.finish("fit")
     tensors = store.encode(fitted.tensors)
     record = NoiseRecord(
         inputs=inputs,
         method=config.method,
         budget=config.budget,
+        application=config.application,
         class_names=fit_on.class_names,
-        dataset=fit_on.digest,
+        dataset=digest(*(each.digest for each in fit_on.datasets)),
         key_fingerprint=key.fingerprint,
         working_size=size,
         samples=len(data.images),
         rounds=_rounds(fitted),
         kept_round=fitted.kept_round,
         stopped=fitted.stopped,
+        resumed=journal.went_on(),
         precision="bf16" if precision(device) == "bf16" else "fp32",
         device=device_kind(device),
         seconds=time.perf_counter() - started,
@@ -78,15 +100,26 @@ def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
         tensors_sha256=sha256(tensors),
     )
     store.save(workspace, record, tensors)
+    journal.clear()
+    _warn(record)
     return record
 
 
-def _fit_samples(config: ProtectConfig) -> int | None:
-    """How many pictures the fit sees: joint sees all (None); a method without a fit needs one a class only."""
+def _check_memory(config: ProtectConfig, fit_on: Together, size: int, device: torch.device) -> None:
     method = config.method
-    if method.kind == "random":
-        return 1
-    return None if method.procedure == "joint" else method.fit_samples
+    count = fit_on.count(wanted_samples(method))
+    needed = memory.needed(method, count, size, len(fit_on.class_names))
+    free = free_memory(device)
+    there = "" if free is None else f" of {memory.gigabytes(free)} that are free"
+    log(f"the fit sees {count} pictures and takes about {memory.gigabytes(needed)} of memory{there}")
+    memory.check(needed, free, joint=getattr(method, "procedure", None) == "joint")
+
+
+def _warn(record: NoiseRecord) -> None:
+    """Say loudly when a fit ended without reaching its target."""
+    if not record.converged:
+        error = "" if record.error is None else f" with {100 * record.error:.1f} % error"
+        log(f"WARNING: the fit ended {record.stopped}{error}: its noise protects less than this method can")
 
 
 def _tell(one: Round) -> None:

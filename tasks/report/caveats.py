@@ -18,14 +18,26 @@ def caveats(summary: pd.DataFrame, context: ReportContext) -> list[str]:
     """Every caveat that applies, in the order in which a reader should hear them."""
     protected = summary[summary["method"] != CLEAN]
     return [
+        *weak_fits(context).values(),
+        *_stored(context),
         *_seeds(summary),
         *_baseline(protected),
         *_countermeasures(protected),
-        *_stored(context),
         *_random(protected),
         *_diverged(summary),
         *_gaps(summary, context),
     ]
+
+
+def weak_fits(context: ReportContext) -> dict[str, str]:
+    """A warning for each copy whose fit did not converge, by the copy's name."""
+    return {_copy(copy): _weak_fit(copy) for copy in context.protected if copy.converged is False}
+
+
+def _weak_fit(copy: ProtectedSet) -> str:
+    error = "" if copy.noise_error is None else f" (error {copy.noise_error:.2f})"
+    weak = "expect weak protection, and take its numbers for less than the method can do"
+    return f"Warning: the fit of {_copy(copy)} did not converge{error}: {weak}."
 
 
 def _seeds(summary: pd.DataFrame) -> Iterator[str]:
@@ -66,13 +78,12 @@ def _countermeasures(protected: pd.DataFrame) -> Iterator[str]:
 def _stored(context: ReportContext) -> Iterator[str]:
     for copy in context.protected:
         name = _copy(copy)
-        if copy.converged is False:
-            error = "" if copy.noise_error is None else f" (error {copy.noise_error:.2f})"
-            yield f"The fit of {name} did not converge{error}: this is not the best that the method can do."
         if copy.changed == 0:
             yield f"No stored picture of {name} differs from its original: nothing is protected there."
-        if copy.max_abs_change > copy.epsilon:
+        if copy.norm == "linf" and copy.max_abs_change > copy.epsilon:
             yield f"{name} exceeds its budget as stored: values change by up to {copy.max_abs_change}/255."
+        if copy.norm == "l2" and copy.max_l2 > copy.epsilon:
+            yield f"{name} exceeds its budget as stored: pictures change by an L2 norm of up to {copy.max_l2:.1f}/255."
 
 
 def _random(protected: pd.DataFrame) -> Iterator[str]:

@@ -45,11 +45,12 @@ def judge(kept: float | None) -> Judgement:
 
 
 def copy_name(row: Mapping[str, Any]) -> str:
-    """Name of a copy of the data, from its method, form, epsilon (in 1/255) and fraction."""
+    """Name of a copy of the data, from its method, form, epsilon (in 1/255), variant and fraction."""
     if row["method"] == CLEAN:
         return "clean data"
     part = "" if row["fraction"] >= 1 else f", on {100 * row['fraction']:g} % of the samples"
-    return one_line(f"{row['method']} noise ({row['form']}, {row['epsilon']}/255{part})")
+    variant = f", {row['variant']}" if row["variant"] else ""
+    return one_line(f"{row['method']} noise ({row['form']}, {row['epsilon']}/255{variant}{part})")
 
 
 def short(name: str, length: int = 24) -> str:

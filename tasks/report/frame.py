@@ -18,6 +18,7 @@ DTYPES: dict[str, str] = {
     "form": "string",
     "epsilon": "int64",
     "fraction": "float64",
+    "variant": "string",
     "victim": "string",
     "countermeasure": "string",
     "seed": "int64",
@@ -34,7 +35,9 @@ DTYPES: dict[str, str] = {
     "diverged": "bool",
     "inputs": "string",
 }
-STABLE_KEYS = tuple(DTYPES)[: tuple(DTYPES).index("seconds") + 1]
+_MEASURED = tuple(DTYPES)[: tuple(DTYPES).index("seconds") + 1]
+# `variant` came later and goes last: whoever reads the others by their order still may.
+STABLE_KEYS = (*(name for name in _MEASURED if name != "variant"), "variant")
 CURVE_DTYPES = {
     "inputs": "string",
     "epoch": "int64",
@@ -105,7 +108,7 @@ def _pairs(run: VictimRun) -> pd.DataFrame:
 
 def _position(run: VictimRun) -> tuple[Any, ...]:
     victim, countermeasure = _natural(run.victim), (run.countermeasure != PLAIN, *_natural(run.countermeasure))
-    copy = (run.method != CLEAN, run.method, run.form, run.epsilon, run.fraction)
+    copy = (run.method != CLEAN, run.method, run.form, run.epsilon, run.fraction, _natural(run.variant))
     return (run.dataset, *copy, victim, countermeasure, run.seed, run.inputs)
 
 

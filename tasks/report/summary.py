@@ -7,7 +7,7 @@ import pandas as pd
 
 from tasks.report.display import CLEAN, PLAIN, records
 
-COPY = ["dataset", "method", "form", "epsilon", "fraction"]
+COPY = ["dataset", "method", "form", "epsilon", "fraction", "variant"]
 CELL = [*COPY, "victim", "countermeasure"]
 _BASELINE = ["dataset", "victim", "countermeasure"]
 _MEASURES = ["seeds", "diverged", "mean", "std", "peak_mean", "ceiling", "ceiling_std", "chance", "kept"]

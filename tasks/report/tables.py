@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from infra.errors import one_line
-from schemas.report import ReportContext
+from schemas.report import ProtectedSet, ReportContext
 from tasks.report.display import (
     CLEAN,
     MISSING,
@@ -25,7 +25,10 @@ from tasks.report.display import (
 from tasks.report.summary import COPY, worst_case
 
 RESULT_HEAD = ("Victim", "Countermeasure", "Judgement", "Clean ceiling, %", "Protected, %", "Kept", "Peak, %", "Seeds")
-STORED_HEAD = ("Copy", "Samples", "Changed", "Budget, 1/255", "L-inf, 1/255", "Mean L2", "PSNR, dB", "Fit's error")
+STORED_HEAD = (
+    *("Copy", "Samples", "Changed", "Budget, 1/255", "L-inf, 1/255", "Largest L2, 1/255"),
+    *("Mean L2", "PSNR, dB", "Fit's error"),
+)
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,22 @@ def stored_table(context: ReportContext) -> Table:
             copy_name(copy.model_dump()),
             f"{copy.samples}",
             f"{copy.changed}",
-            f"{copy.epsilon}",
+            f"{copy.epsilon} (L2)" if copy.norm == "l2" else f"{copy.epsilon}",
             f"{copy.max_abs_change}",
+            f"{copy.max_l2:.1f}",
             f"{copy.mean_l2:.3f}",
             accuracy(copy.psnr),
-            MISSING if copy.noise_error is None else f"{copy.noise_error:.3f}",
+            _fit_error(copy),
         )
         for copy in context.protected
     )
-    return Table("Change of the stored pictures against the originals", STORED_HEAD, rows, frozenset(range(1, 8)))
+    caption = "Change of the stored pictures against the originals; mean L2 over pictures with values in 0 to 1"
+    return Table(caption, STORED_HEAD, rows, frozenset(range(1, len(STORED_HEAD))))
+
+
+def _fit_error(copy: ProtectedSet) -> str:
+    error = MISSING if copy.noise_error is None else f"{copy.noise_error:.3f}"
+    return f"{error} (not converged)" if copy.converged is False else error
 
 
 def about_table(frame: pd.DataFrame, context: ReportContext, created: str) -> Table:

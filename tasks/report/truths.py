@@ -37,7 +37,9 @@ def truths(context: ReportContext, frame: pd.DataFrame) -> list[str]:
     protected = frame[frame["method"] != CLEAN]
     if protected.empty:
         return []
-    found = [_about_size(_side(context.settings))] if (protected["method"] == "error-minimizing").any() else []
+    found = (
+        [_about_size(_side(context.settings))] if protected["method"].str.startswith("error-minimizing").any() else []
+    )
     if (protected["fraction"] < 1).any() or any(copy.changed < copy.samples for copy in context.protected):
         found.append(PARTIAL)
     return [*found, *ALWAYS]

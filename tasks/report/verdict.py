@@ -7,7 +7,7 @@ import pandas as pd
 
 from infra.errors import one_line
 from schemas.report import ReportContext
-from tasks.report.caveats import caveats
+from tasks.report.caveats import caveats, weak_fits
 from tasks.report.display import CLEAN, PLAIN, Judgement, accuracy, copy_name, judge, listing, records, share
 from tasks.report.summary import COPY, worst_case
 
@@ -21,20 +21,25 @@ def verdict(summary: pd.DataFrame, context: ReportContext) -> str:
 
 
 def sentences(summary: pd.DataFrame, context: ReportContext) -> list[str]:
-    """For each protected copy its worst case and plain number beside the clean ceiling; then every caveat.
+    """For each protected copy its worst case and plain number beside the clean ceiling; then every other caveat.
+
+    A fit that did not converge is told right after the first sentence on its copy.
 
     The victim named is the one on which a copy protects least. Judged by the share of protection kept in the
     worst case: from 0.8 it holds, from 0.5 partly, below it is undone.
     """
     said: list[str] = []
+    warnings = weak_fits(context)
     several = summary["dataset"].nunique() > 1
     for _, cells in summary[summary["method"] != CLEAN].groupby(COPY, sort=False):
         worst = worst_case(cells)
         about = _about_copy(_hardest(worst), cells, len(worst)) if len(worst) else [_no_result(cells)]
-        said += [f"{one_line(cells['dataset'].iloc[0])}: {about[0]}", *about[1:]] if several else about
+        first = f"{one_line(cells['dataset'].iloc[0])}: {about[0]}" if several else about[0]
+        warned = warnings.get(copy_name(records(cells)[0]))
+        said += [first, *([warned] if warned else []), *about[1:]]
     if not said:
         said = ["Nothing protected was evaluated: only clean data were trained on, so nothing was shown."]
-    return [*said, *caveats(summary, context)]
+    return list(dict.fromkeys([*said, *caveats(summary, context)]))
 
 
 def _about_copy(worst: Mapping[str, Any], cells: pd.DataFrame, victims: int) -> list[str]:

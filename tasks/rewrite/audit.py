@@ -1,16 +1,19 @@
 """The audit of a destination: what is stored, byte for byte, against the source it was made from."""
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import cv2
-import numpy as np
 
 from infra import progress
 from infra.errors import DataError, one_line
 from infra.storage import Folder, sha256
 from schemas.dataset import DatasetManifest, ShardRecord, ShardUnit, SourceSpec
+from schemas.noise import NoiseBudget
 from schemas.protect import ProtectedManifest
+from tasks.noise.budget import exceeds
 from tasks.rewrite.shard import CARD, MANIFEST
 from tasks.shard import source
 from tasks.shard.pictures import PictureError, decode, is_sound
@@ -22,7 +25,10 @@ _MOST_PROBLEMS = 100
 
 @dataclass
 class Audit:
-    """What an audit found. Changes in steps of 1/255, over all pictures; `l2` sums each picture's norm in [0, 1]."""
+    """What an audit found. Changes in steps of 1/255, over all pictures; `max_l2` is the largest norm of one.
+
+    `l2` sums each picture's norm, values in [0, 1].
+    """
 
     samples: int = 0
     changed: int = 0
@@ -30,6 +36,7 @@ class Audit:
     squared_change: int = 0
     values: int = 0
     l2: float = 0.0
+    max_l2: float = 0.0
     problems: list[str] = field(default_factory=list)
     dropped: int = 0
 
@@ -82,6 +89,9 @@ def audit(destination: Folder, clean: SourceSpec) -> Audit:
         _audit_shard(found, destination, manifest, spec, unit, shards.pop(unit.name, None))
         progress.advance("verify", 1, unit.name)
     progress.finish("verify")
+    stated = manifest.protection.protected
+    if found.changed > stated:
+        found.problem(f"{found.changed} pictures differ from the source, the manifest says that {stated} carry noise")
     for name in shards:
         found.problem(f"shard {name} has no counterpart in the source")
     known = {shard.url for shard in manifest.dataset.shards} | {MANIFEST, CARD}
@@ -105,8 +115,7 @@ def _audit_shard(
             found.problem(f"shard {unit.name} of the source is not in the destination")
         return
     stored = list(_stored(found, destination, manifest.dataset, record))
-    if len(stored) != record.samples:
-        found.problem(f"shard {record.name} holds {len(stored)} samples, its manifest says {record.samples}")
+    _audit_counts(found, record, stored)
     by_key = {one.key: one for one in stored}
     expected = [one for one in originals if one.key in by_key or is_sound(one.picture, spec.max_pixels)]
     for one in expected:
@@ -120,7 +129,14 @@ def _audit_shard(
         found.problem(f"the samples of shard {record.name} are not in the source's order")
     for one in expected:
         if one.key in by_key:
-            _audit_sample(found, one, by_key[one.key], manifest.protection.epsilon, spec.max_pixels)
+            _audit_sample(found, one, by_key[one.key], manifest.protection.budget, spec.max_pixels)
+
+
+def _audit_counts(found: Audit, record: ShardRecord, stored: list[Sample]) -> None:
+    if len(stored) != record.samples:
+        found.problem(f"shard {record.name} holds {len(stored)} samples, its manifest says {record.samples}")
+    elif dict(Counter(one.label for one in stored)) != record.class_counts:
+        found.problem(f"shard {record.name} holds other numbers of samples by class than its manifest says")
 
 
 def _stored(found: Audit, destination: Folder, dataset: DatasetManifest, record: ShardRecord) -> Iterator[Sample]:
@@ -141,7 +157,7 @@ def _stored(found: Audit, destination: Folder, dataset: DatasetManifest, record:
         found.problem(error.problem)
 
 
-def _audit_sample(found: Audit, original: Sample, stored: Sample, epsilon: int, max_pixels: int) -> None:
+def _audit_sample(found: Audit, original: Sample, stored: Sample, budget: NoiseBudget, max_pixels: int) -> None:
     found.samples += 1
     if original.label != stored.label:
         found.problem(f"sample {original.key} has label {stored.label}, the source {original.label}")
@@ -161,9 +177,12 @@ def _audit_sample(found: Audit, original: Sample, stored: Sample, epsilon: int, 
     found.max_abs_change = max(found.max_abs_change, change)
     found.squared_change += squares
     found.values += before.size
-    found.l2 += float(np.sqrt(squares)) / 255
-    if change > epsilon:
-        found.problem(f"sample {original.key} is changed by {change}/255, more than the budget of {epsilon}/255")
+    norm = math.sqrt(squares)
+    found.l2 += norm / 255
+    found.max_l2 = max(found.max_l2, norm)
+    if exceeds(change, squares, budget):
+        by = f"an L2 norm of {norm:.1f}" if budget.norm == "l2" else f"{change}"
+        found.problem(f"sample {original.key} is changed by {by}/255, more than the budget of {budget.epsilon}/255")
 
 
 def _others(sample: Sample) -> list[tuple[int, str, bytes]]:

@@ -1,14 +1,14 @@
 """The dataset card: README.md of a destination."""
 
 from infra.errors import one_line
-from schemas.protect import ProtectedManifest
+from schemas.protect import ProtectedManifest, ProtectionRecord
 
 _TEMPLATE = """# Protected dataset ({split})
 
-{samples} pictures in {shards} shards, {classes} classes. {protected} of them carry {form} {method} noise of at
-most {epsilon}/255 a value (measured on the stored bytes: {largest}/255), made by {software}, so that a network
-trained on them learns little about clean pictures.
-
+{samples} pictures in {shards} shards, {classes} classes. {protected} of them carry {form} {method} noise
+{bound},
+made by {software}, so that a network trained on them learns little about clean pictures.
+{remarks}
 **Do not re-encode the pictures.** They are stored as PNG, without loss. JPEG, WebP with loss, rescaling and
 thumbnails take much of the noise off, and with it the protection.
 
@@ -45,9 +45,28 @@ def card(manifest: ProtectedManifest) -> str:
         protected=protection.protected,
         form=protection.form,
         method=protection.method,
-        epsilon=protection.epsilon,
-        largest=protection.max_abs_change,
+        bound=_bound(protection),
+        remarks="".join(f"\n{each}\n" for each in _remarks(protection)),
         software=protection.software,
         label=one_line(field),
-        names="\n".join(f"- `{one_line(name).replace('`', '')}`" for name in dataset.class_names),
+        names="\n".join(f"- {_plain(name)}" for name in dataset.class_names),
     )
+
+
+def _bound(protection: ProtectionRecord) -> str:
+    epsilon, largest = protection.epsilon, protection.max_abs_change
+    if protection.norm == "l2":
+        return f"of an L2 norm of at most {epsilon}/255 a picture (largest change of a stored value: {largest}/255)"
+    return f"of at most {epsilon}/255 a value (measured on the stored bytes: {largest}/255)"
+
+
+def _remarks(protection: ProtectionRecord) -> list[str]:
+    remarks = [f"Variant of the noise: {_plain(protection.variant)}."] if protection.variant else []
+    if protection.converged is False:
+        remarks.append("**Warning: the fit of this noise did not converge. Expect weak protection.**")
+    return remarks
+
+
+def _plain(text: str) -> str:
+    """Text from outside as a span of code, so that it can be neither a heading nor a link."""
+    return f"`{one_line(text).replace('`', '')}`"

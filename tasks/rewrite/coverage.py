@@ -6,7 +6,7 @@ from infra.errors import ConfigurationError
 from infra.keys import BucketKey
 
 if TYPE_CHECKING:
-    from schemas.noise import Coverage
+    from schemas.coverage import Coverage
 
 
 def check(coverage: "Coverage", class_names: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -9,11 +10,16 @@ import torch
 from numpy.typing import NDArray
 
 from infra.errors import DataError
+from tasks.noise.budget import exceeds
 from tasks.noise.fitted import Batch
 from tasks.noise.method import MakesNoise
-from tasks.noise.resize import add, to_picture, to_working
+from tasks.noise.resize import add, to_picture
 from tasks.shard.pictures import decode, encode_png
 from tasks.shard.samples import Sample
+from tasks.shard.scale import to_working
+
+if TYPE_CHECKING:
+    from schemas.noise import NoiseBudget
 
 Picture = NDArray[np.uint8]
 _MOST = 128
@@ -29,7 +35,7 @@ class Plan:
     """
 
     noise: MakesNoise
-    epsilon: int
+    budget: "NoiseBudget"
     working_size: int
     max_pixels: int
     noise_class: Callable[[Sample], int | None]
@@ -70,7 +76,7 @@ def _protect_chunk(samples: Sequence[Sample], plan: Plan) -> Iterator[Protected]
     pictures = [decode(sample.picture, plan.max_pixels) for sample in samples]
     noise = _noise(samples, pictures, plan)
     for i, (sample, picture) in enumerate(zip(samples, pictures, strict=True)):
-        yield _rewrite(sample, picture, noise.get(i), plan.epsilon)
+        yield _rewrite(sample, picture, noise.get(i), plan.budget)
 
 
 def _noise(samples: Sequence[Sample], pictures: Sequence[Picture], plan: Plan) -> dict[int, NDArray[np.int8]]:
@@ -85,18 +91,18 @@ def _noise(samples: Sequence[Sample], pictures: Sequence[Picture], plan: Plan) -
     return dict(zip(classes, made, strict=True))
 
 
-def _rewrite(sample: Sample, picture: Picture, noise: NDArray[np.int8] | None, epsilon: int) -> Protected:
+def _rewrite(sample: Sample, picture: Picture, noise: NDArray[np.int8] | None, budget: "NoiseBudget") -> Protected:
     result = picture
     if noise is not None:
-        result = add(picture, to_picture(noise, picture.shape[0], picture.shape[1], epsilon))
+        result = add(picture, to_picture(noise, picture.shape[0], picture.shape[1], budget))
     encoded = encode_png(result)
     stored = decode(encoded, result.shape[0] * result.shape[1])
     change = cv2.absdiff(stored, picture)
     largest = int(change.max(initial=0))
-    if not np.array_equal(stored, result) or largest > epsilon:
+    squares = round(cv2.norm(stored, picture, cv2.NORM_L2SQR)) if noise is not None else 0
+    if not np.array_equal(stored, result) or exceeds(largest, squares, budget):
         problem = f"the rewritten picture of sample {sample.key} does not decode to what was encoded"
         raise DataError(problem, "this is a defect of the PNG codec: reinstall opencv and run it again")
-    squares = round(cv2.norm(stored, picture, cv2.NORM_L2SQR)) if noise is not None else 0
     return Protected(
         key=sample.key,
         label=sample.label,

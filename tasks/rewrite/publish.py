@@ -5,17 +5,20 @@ from importlib.metadata import version
 
 from infra.storage import Folder, encoded
 from schemas.dataset import DatasetManifest, ShardRecord, SourceSpec
+from schemas.fitted import NoiseRecord
 from schemas.protect import Job, ProtectConfig, ProtectedManifest, ProtectedShard, ProtectionRecord
 from tasks.rewrite.card import card
 from tasks.rewrite.shard import CARD, MANIFEST
+from tasks.rewrite.variant import variant
 
 
 def publish(
-    config: ProtectConfig, job: Job, dataset: DatasetManifest, shards: Sequence[ProtectedShard]
+    config: ProtectConfig, job: Job, dataset: DatasetManifest, noise: NoiseRecord, shards: Sequence[ProtectedShard]
 ) -> ProtectedManifest:
     """Write the card and, last, the manifest; remove what earlier runs of this job left and no longer holds."""
     destination = Folder(config.destination)
-    manifest = ProtectedManifest(job=job.job, dataset=_public(dataset, shards), protection=_protection(config, shards))
+    protection = _protection(config, noise, shards)
+    manifest = ProtectedManifest(job=job.job, dataset=_public(dataset, shards), protection=protection)
     keep = {shard.name for shard in shards} | {MANIFEST, CARD}
     for name in destination.list():
         if name not in keep and name.endswith(".tar") and _is_ours(Folder(config.workspace), name):
@@ -74,12 +77,15 @@ def _png(field: str | None) -> str | None:
     return None if field is None else ".".join([*field.split(".")[:-1], "png"])
 
 
-def _protection(config: ProtectConfig, shards: Sequence[ProtectedShard]) -> ProtectionRecord:
+def _protection(config: ProtectConfig, noise: NoiseRecord, shards: Sequence[ProtectedShard]) -> ProtectionRecord:
     return ProtectionRecord(
         method=config.method.kind,
         form=config.method.form,
         norm=config.budget.norm,
         epsilon=config.budget.epsilon,
+        variant=variant(config),
+        noise_error=noise.error,
+        converged=None if noise.stopped == "no-fit" else noise.converged,
         fraction=config.coverage.fraction,
         classes=config.coverage.classes,
         protected=sum(shard.protected for shard in shards),

@@ -9,11 +9,12 @@ from infra.keys import BucketKey
 from infra.storage import Folder, sha256
 from schemas.base import digest
 from schemas.dataset import DatasetManifest, ShardRecord
-from schemas.noise import NoiseRecord
-from schemas.protect import Mapping, ProtectConfig, ProtectedShard
+from schemas.fitted import NoiseRecord
+from schemas.matching import Mapping
+from schemas.protect import ProtectConfig, ProtectedShard
 from tasks.noise import method as methods
 from tasks.noise import store
-from tasks.noise.fitted import NoiseSource
+from tasks.noise.fitted import NoiseSource, NoiseSpec
 from tasks.noise.method import MakesNoise
 from tasks.rewrite.coverage import covered
 from tasks.rewrite.protect import Plan, Protected, chunk_length, protect
@@ -58,6 +59,7 @@ class Job:
             self.noise.tensors_sha256,
             self.config.coverage,
             self.config.budget,
+            self.config.application,
             self.key.fingerprint,
         )
 
@@ -82,8 +84,8 @@ def make_perturber(config: ProtectConfig, noise: NoiseRecord, key: BucketKey) ->
     """What makes noise for any shard of a job, on the job's device."""
     tensors = store.load(Folder(config.workspace), noise)
     classes, device = len(noise.class_names), pick_device(config.device)
-    epsilon = config.budget.epsilon
-    return methods.perturber(NoiseSource(noise.method, epsilon, tensors, classes, noise.working_size, key, device))
+    spec = NoiseSpec(noise.method, config.budget, config.application, key)
+    return methods.perturber(NoiseSource(spec, tensors, classes, noise.working_size, device))
 
 
 def rewrite(job: Job, shard: ShardRecord, noise: MakesNoise) -> ProtectedShard:
@@ -134,7 +136,7 @@ def _plan(job: Job, shard: ShardRecord, noise: MakesNoise) -> Plan:
         return public[index] if covered(job.config.coverage, identity(sample), name, job.key) else None
 
     max_pixels = job.dataset.source.max_pixels
-    return Plan(noise, job.config.budget.epsilon, job.noise.working_size, max_pixels, noise_class, identity)
+    return Plan(noise, job.config.budget, job.noise.working_size, max_pixels, noise_class, identity)
 
 
 def _counts(done: list[Protected]) -> dict[str, int]:

@@ -11,8 +11,9 @@ from infra.keyring import load_key
 from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block
 from infra.storage import Folder
 from schemas.dataset import DatasetManifest, ShardRecord
-from schemas.noise import NoiseRecord
-from schemas.protect import Job, Mapping, ProtectConfig, ProtectedManifest, ProtectedShard
+from schemas.fitted import NoiseRecord
+from schemas.matching import Mapping
+from schemas.protect import Job, ProtectConfig, ProtectedManifest, ProtectedShard
 from tasks.noise.method import MakesNoise
 from tasks.rewrite import coverage, places, publish
 from tasks.rewrite import shard as shards
@@ -54,10 +55,10 @@ def rewrite_shard(
 
 @task(name="publish", task_run_name="publish {config.destination}", **RETRIES)
 def publish_dataset(
-    config: ProtectConfig, job: Job, dataset: DatasetManifest, done: Sequence[ProtectedShard]
+    config: ProtectConfig, job: Job, dataset: DatasetManifest, noise: NoiseRecord, done: Sequence[ProtectedShard]
 ) -> ProtectedManifest:
     """Write the destination's card and manifest."""
-    return publish.publish(config, job, dataset, done)
+    return publish.publish(config, job, dataset, noise, done)
 
 
 @shared(2)

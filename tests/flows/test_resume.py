@@ -8,7 +8,8 @@ from flows.protect import protect
 from flows.status import look
 from infra.errors import DataError
 from infra.storage import Folder
-from schemas.noise import Coverage, NoiseBudget
+from schemas.coverage import Coverage
+from schemas.noise import NoiseBudget
 from tasks.noise import stage as noise_stage
 from tasks.rewrite import shard as shards
 from tasks.rewrite import stage
@@ -44,7 +45,7 @@ def work(monkeypatch):
         shard_stage.index, "make_index", lambda spec, u, *a: done["index"].append(u.name) or make_index(spec, u, *a)
     )
     monkeypatch.setattr(
-        noise_stage.methods, "fit", lambda method, *a: done["fit"].append(method.form) or fit(method, *a)
+        noise_stage.methods, "fit", lambda spec, *a: done["fit"].append(spec.method.form) or fit(spec, *a)
     )
     return done
 

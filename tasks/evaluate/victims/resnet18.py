@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 
 def build(victim: "ResNet18Victim", classes: int, size: int, seed: int) -> nn.Module:
-    """A fresh network for `classes` classes and pictures of side `size`: its CIFAR form below 64 pixels."""
-    del victim
-    return networks.build("resnet18", classes, size, seed)
+    """A fresh network for `classes` classes and pictures of side `size`: its CIFAR form below 64 pixels.
+
+    With another `width` than its own it has that form at every size.
+    """
+    widths = tuple(victim.width * times for times in (1, 2, 4, 8))
+    return networks.build("resnet18", classes, size, seed, widths)

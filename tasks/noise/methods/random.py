@@ -5,41 +5,62 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from infra.keys import BucketKey
-from tasks.noise.fitted import Batch, FitData, Fitted, NoiseSource, to_steps
-from tasks.noise.minmin import OnRound
+from tasks.nn.batches import FitData
+from tasks.noise.class_sets import ClassSets, fit_sets
+from tasks.noise.fitted import Batch, Fitted, NoiseSource, NoiseSpec
+from tasks.noise.journal import Journal
+from tasks.noise.method import MakesNoise
+from tasks.noise.placement import keyed, side_of
+from tasks.noise.uniform import uniform
 
 if TYPE_CHECKING:
     from schemas.noise import RandomNoise
 
-VERSION = 1
+VERSION = 2
 
 
-def fit(method: "RandomNoise", epsilon: int, data: FitData, key: BucketKey, on_round: OnRound) -> Fitted:
-    """One draw a class, `noise` int8 [classes, 3, S, S]; nothing to fit sample-wise."""
-    del on_round
-    if method.form == "sample-wise":
+def fit(spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
+    """One draw a class, `noise` int8 [sets, classes, 3, side, side]; nothing to fit sample-wise."""
+    if spec.method.form == "sample-wise":
         return Fitted({})
-    draws = [_draw(data.size, epsilon, key.seed("random", str(label))) for label in range(data.classes)]
-    return Fitted({"noise": torch.stack(draws).permute(0, 3, 1, 2).contiguous()})
+    side = side_of(spec.application.placement, data.size)
+
+    def draw(name: str, _: Journal) -> Fitted:
+        purpose = ("random",) if name == "0" else ("random", name)
+        seeds = [spec.key.seed(*purpose, str(label)) for label in range(data.classes)]
+        draws = [uniform(spec.budget, side, seed, spec.truncated) for seed in seeds]
+        return Fitted({"noise": torch.stack(draws)})
+
+    return fit_sets(spec, journal, draw)
 
 
-class Perturber:
-    """Makes the noise of samples: by class from the fit, or by sample from the bucket's key and the sample's."""
+def perturber(source: NoiseSource) -> MakesNoise:
+    """What makes the noise of samples: by class from the fit, or by sample from the bucket's key and the sample's."""
+    return ClassSets(source) if source.spec.method.form == "class-wise" else _SampleWise(source)
+
+
+def image_steps(method: "RandomNoise", samples: int) -> int:
+    """See MethodModule: no network, no gradient."""
+    del method, samples
+    return 0
+
+
+def shortened(method: "RandomNoise") -> "RandomNoise":
+    """See MethodModule."""
+    return method
+
+
+class _SampleWise:
+    """A draw for each sample, the same at every call."""
 
     def __init__(self, source: NoiseSource):
         self._source = source
 
     def noise(self, batch: Batch) -> Tensor:
-        """Noise int8 [B, S, S, 3] in 1/255 steps, within +-epsilon."""
-        source = self._source
-        if source.method.form == "class-wise":
-            return source.tensors["noise"][batch.labels.cpu()].permute(0, 2, 3, 1)
-        draws = [_draw(source.size, source.epsilon, source.key.seed("random", "sample", key)) for key in batch.keys]
-        return torch.stack(draws)
-
-
-def _draw(size: int, epsilon: int, seed: int) -> Tensor:
-    """int8 [size, size, 3] in 1/255 steps: U(-epsilon, epsilon), rounded."""
-    uniform = torch.rand(size, size, 3, generator=torch.Generator().manual_seed(seed))
-    return to_steps((uniform * 2 - 1) * (epsilon / 255), epsilon)
+        """Noise int8 [B, S, S, 3] in 1/255 steps, within the budget."""
+        spec, size = self._source.spec, self._source.size
+        side = side_of(spec.application.placement, size)
+        seeds = [spec.key.seed("random", "sample", name) for name in batch.keys]
+        draws = torch.stack([uniform(spec.budget, side, seed, spec.truncated) for seed in seeds])
+        places = keyed(spec.application.placement, batch.keys, size, spec.key)
+        return (draws if places is None else places.embed(draws)).permute(0, 2, 3, 1)

@@ -6,13 +6,17 @@ import torch
 from PIL import Image
 
 from infra.errors import ConfigurationError, DataError
+from infra.storage import Folder
+from schemas.coverage import Coverage
 from schemas.dataset import SourceSpec
-from schemas.evaluate import EvaluateConfig, Grayscale, Jpeg, NoCountermeasure, Recipe, TinyVictim
-from schemas.noise import NoiseBudget
+from schemas.evaluate import EvaluateConfig, Grayscale, Jpeg, NoCountermeasure, TinyVictim
+from schemas.noise import Application, NoiseBudget, Placement
+from schemas.recipe import Recipe
 from schemas.report import ProtectedSet
 from tasks.evaluate import data, measure, sets
 from tasks.evaluate.cells import cells, steps
-from tests.tasks.rewrite.helpers import by_pillow, config_of, folder_source, protect_all, tar_source
+from tasks.rewrite.audit import audit
+from tests.tasks.rewrite.helpers import CLASS_WISE, by_pillow, config_of, folder_source, protect_all, tar_source
 from tests.tasks.shard.helpers import encoded
 
 
@@ -131,6 +135,12 @@ class TestTheThreeSets:
         assert sets.size_of(config, Recipe(size=16)) == 16
         assert sets.caption(job.destination) == "random, sample-wise, 8/255"
 
+    def test_the_caption_tells_what_sets_a_copy_apart(self, source, tmp_path):
+        patched = Application(placement=Placement(patch=4))
+        job = config_of(tmp_path, source, application=patched, coverage=Coverage(fraction=0.4))
+        protect_all(job)
+        assert sets.caption(job.destination) == "random, sample-wise, 8/255, patch 4, on 40 % of the samples"
+
     def test_the_label_is_the_one_that_was_protected_by(self, tmp_path):
         source = tar_source(tmp_path / "in", label="json")
         made = spec(source, label_field="kind")
@@ -188,18 +198,34 @@ def test_cells_are_the_whole_matrix_each_once():
 
 class TestMeasure:
     def row(self, **changes):
-        fields = {"method": "random", "form": "class-wise", "epsilon": 8, "fraction": 1.0, "samples": 1, "changed": 1}
-        return ProtectedSet(**{**fields, "max_abs_change": 8, "mean_l2": 1.0, "psnr": 30.0, **changes})
+        fields = {"method": "random", "form": "class-wise", "norm": "linf", "epsilon": 8, "fraction": 1.0}
+        measured = {"samples": 1, "changed": 1, "max_abs_change": 8, "max_l2": 255.0, "mean_l2": 1.0, "psnr": 30.0}
+        return ProtectedSet(**{**fields, **measured, **changes})
 
     def test_copies_with_one_name_are_refused(self):
-        with pytest.raises(ConfigurationError, match="same method, form, epsilon and fraction"):
+        with pytest.raises(ConfigurationError, match="same method, form, epsilon, fraction and variant"):
             measure.require_distinct([self.row(), self.row(psnr=31.0)])
 
     @pytest.mark.parametrize(
-        "change", [{"method": "other"}, {"form": "sample-wise"}, {"epsilon": 4}, {"fraction": 0.5}]
+        "change", [{"method": "other"}, {"form": "sample-wise"}, {"epsilon": 4}, {"fraction": 0.5}, {"variant": "l2"}]
     )
     def test_copies_that_differ_in_one_thing_are_welcome(self, change):
         measure.require_distinct([self.row(), self.row(**change)])
+
+    @pytest.mark.parametrize("stop_error", [0.99, 0.0])
+    def test_a_copy_is_measured_with_its_norm_its_variant_and_how_its_fit_ended(self, tmp_path, stop_error):
+        source = folder_source(tmp_path / "in")
+        method = CLASS_WISE.model_copy(update={"stop_error": stop_error})
+        budget = NoiseBudget(norm="l2", epsilon=60)
+        job = config_of(tmp_path, source, method, budget=budget, application=Application(arithmetic="as-published"))
+        manifest = protect_all(job)
+        found = audit(Folder(job.destination), spec(source))
+        row = measure.protected_set(manifest, found)
+        assert (row.norm, row.epsilon, row.variant) == ("l2", 60, "l2, as published")
+        assert (row.converged, row.noise_error) == (stop_error > 0, manifest.protection.noise_error)
+        assert row.noise_error is not None
+        assert 0 < row.max_l2 == found.max_l2 <= 60
+        assert row.mean_l2 <= row.max_l2 / 255
 
     def test_psnr_is_what_its_definition_says(self):
         rng = np.random.default_rng(0)

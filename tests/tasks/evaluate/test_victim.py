@@ -9,12 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.evaluate import EpochPoint, Grayscale, NoCountermeasure, ResNet18Victim, TinyRecipe, TinyVictim
+from schemas.evaluate import EpochPoint, Grayscale, NoCountermeasure, ResNet18Victim, TinyVictim
+from schemas.recipe import TinyRecipe
 from tasks.evaluate import victim
 from tasks.evaluate.data import Pictures
 from tests.tasks.nn.helpers import easy
 
 TINY = TinyVictim(widths=(4, 8, 8, 8), recipe=TinyRecipe(epochs=3, batch_size=16))
+NARROW = ResNet18Victim(width=8)
 
 
 def pictures(samples=60, classes=3, size=8, seed=0):
@@ -111,8 +113,35 @@ def test_a_run_that_diverges_ends_early_says_so_and_is_read_again_from_its_recor
     assert not math.isfinite(again.loss)
 
 
-@pytest.mark.parametrize(("kind", "size"), [(TINY, 8), (TINY, 33), (ResNet18Victim(), 32), (ResNet18Victim(), 64)])
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [(TINY, 8), (TINY, 33), (ResNet18Victim(), 32), (ResNet18Victim(), 64), (NARROW, 32), (NARROW, 64)],
+)
 def test_every_victim_answers_for_every_class(kind, size):
     model = victim.build(kind, 5, size, seed=0).eval()
     with torch.no_grad():
         assert model(torch.zeros(2, 3, size, size)).shape == (2, 5)
+
+
+def parameters(kind, size=32):
+    return sum(each.numel() for each in victim.build(kind, 10, size, seed=0).parameters())
+
+
+def test_a_narrow_resnet18_is_one_of_fewer_channels_and_the_standard_stays_what_it_was():
+    assert parameters(ResNet18Victim()) == 11_173_962  # the CIFAR form's, as published
+    assert parameters(ResNet18Victim(), 64) == 11_181_642  # torchvision's
+    assert parameters(ResNet18Victim(width=32)) < 11_173_962 / 3.9
+    assert parameters(ResNet18Victim(width=16), 64) == parameters(ResNet18Victim(width=16))
+    for width in (7, 129):
+        with pytest.raises(ValueError, match="width"):
+            ResNet18Victim(width=width)
+
+
+def test_a_narrow_resnet18_trains():
+    narrow = NARROW.model_copy(update={"recipe": TinyRecipe(epochs=2, batch_size=16)})
+    assert len(run(narrow).curve) == 2
+
+
+def test_victims_have_a_name_that_tells_the_width():
+    names = [each.name for each in (TinyVictim(), TINY, ResNet18Victim(), ResNet18Victim(width=16))]
+    assert names == ["tiny", "tiny", "resnet18", "resnet18-w16"]

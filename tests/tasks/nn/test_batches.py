@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.nn.batches import endless, to_float
+from tasks.nn.batches import Endless, FitData, to_float
 
 
 def seeded(seed=0):
@@ -34,7 +34,7 @@ def test_every_byte_comes_back_from_its_number():
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 99))
 def test_every_pass_has_each_sample_once_but_for_a_short_last_batch(samples, batch, seed):
     a_pass = max(1, samples // batch)
-    batches = list(islice(endless(samples, batch, seeded(seed)), 3 * a_pass))
+    batches = list(islice(Endless(samples, batch, seeded(seed)), 3 * a_pass))
     for start in range(0, 3 * a_pass, a_pass):
         one = batches[start : start + a_pass]
         counts = Counter(torch.cat(one).tolist())
@@ -45,17 +45,44 @@ def test_every_pass_has_each_sample_once_but_for_a_short_last_batch(samples, bat
 
 
 def test_passes_have_different_orders_and_a_seed_has_its_own():
-    first, second = (torch.cat(list(islice(endless(30, 10, seeded(seed)), 6))) for seed in (1, 2))
+    first, second = (torch.cat(list(islice(Endless(30, 10, seeded(seed)), 6))) for seed in (1, 2))
     assert not torch.equal(first[:30], first[30:])
     assert not torch.equal(first, second)
-    assert torch.equal(first, torch.cat(list(islice(endless(30, 10, seeded(1)), 6))))
+    assert torch.equal(first, torch.cat(list(islice(Endless(30, 10, seeded(1)), 6))))
 
 
 def test_a_sample_that_is_left_out_of_one_pass_comes_in_another():
-    seen = torch.cat(list(islice(endless(11, 10, seeded()), 20)))
+    seen = torch.cat(list(islice(Endless(11, 10, seeded()), 20)))
     assert set(seen.tolist()) == set(range(11))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 40), st.integers(0, 99))
+def test_it_goes_on_exactly_where_it_stood(samples, batch, taken, seed):
+    running = Endless(samples, batch, seeded(seed))
+    list(islice(running, taken))
+    state = {name: tensor.clone() for name, tensor in running.state().items()}
+    expected = torch.stack(list(islice(running, 25)))
+    restored = Endless(samples, batch, seeded(seed + 1))
+    list(islice(restored, taken % 3))
+    restored.restore(state)
+    assert torch.equal(torch.stack(list(islice(restored, 25))), expected)
+
+
+def test_its_state_does_not_change_when_it_goes_on():
+    running = Endless(10, 4, seeded())
+    next(running)
+    state = running.state()
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    list(islice(running, 9))
+    assert all(torch.equal(before[name], tensor) for name, tensor in state.items())
+
+
+def test_the_size_of_a_fit_is_that_of_its_pictures():
+    data = FitData(torch.zeros(2, 24, 24, 3, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64), ("a", "b"), 1)
+    assert data.size == 24
 
 
 @pytest.mark.parametrize("batch", [5, 10])
 def test_fewer_samples_than_a_batch_are_one_batch(batch):
-    assert sorted(next(endless(4, batch, seeded())).tolist()) == [0, 1, 2, 3]
+    assert sorted(next(Endless(4, batch, seeded())).tolist()) == [0, 1, 2, 3]

@@ -5,8 +5,13 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
+from infra import devices
+from tasks.nn import networks
+from tasks.nn.batches import to_float
 from tasks.nn.fold import fold
 from tasks.nn.networks import resnet18_cifar, tiny
+from tasks.nn.train import train
+from tests.tasks.nn.helpers import easy, plan, unchanged
 
 NETWORKS = {"tiny": lambda: tiny(10), "cifar": lambda: resnet18_cifar(10), "stock": lambda: resnet18(num_classes=10)}
 
@@ -42,6 +47,22 @@ def test_its_input_gradient_is_the_same_too():
     (expected,) = torch.autograd.grad(model.eval()(x).logsumexp(1).sum(), x)
     (found,) = torch.autograd.grad(fold(model)(x).logsumexp(1).sum(), x)
     assert ((found - expected).abs().max() / expected.abs().max()).item() < 1e-9
+
+
+def test_resnet18_that_was_trained_is_the_same_function_in_fp32(monkeypatch):
+    monkeypatch.setattr(devices, "fast_bf16", lambda kind: False)
+    images, labels = easy(48, size=16)
+    model = networks.build("resnet18", 3, 16, 0, (16, 24, 32, 48)).to(memory_format=torch.channels_last)
+    for _ in train(model, images, labels, plan(epochs=4), unchanged, seed=0):
+        pass
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert all(m.running_mean.abs().max() > 0 for m in norms), "the statistics were never taken"
+    x = to_float(images)
+    with torch.no_grad():
+        expected, found = model.eval()(x), fold(model)(x)
+    assert ((found - expected).abs().max() / expected.abs().max()).item() < 5e-6
+    assert torch.equal(found.argmax(1), expected.argmax(1))
+    assert expected.std(0).min() > 0.01
 
 
 def test_no_normalisation_is_left_and_nothing_asks_for_a_gradient(model):

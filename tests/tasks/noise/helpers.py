@@ -6,17 +6,28 @@ import numpy as np
 import torch
 
 from infra.keys import BucketKey
-from schemas.noise import ErrorMinimizing, RandomNoise
+from schemas.noise import (
+    Application,
+    ErrorMaximizing,
+    ErrorMinimizing,
+    ErrorMinimizingLBFGS,
+    NoiseBudget,
+    Placement,
+    RandomNoise,
+)
+from schemas.recipe import TinyRecipe
+from tasks.nn.batches import FitData
 from tasks.nn.fold import fold
 from tasks.nn.train import train
 from tasks.noise import method as methods
 from tasks.noise import resize
-from tasks.noise.fitted import Batch, FitData, NoiseSource
+from tasks.noise.fitted import Batch, NoiseSource, NoiseSpec
+from tasks.noise.journal import Unkept
 from tests.tasks.nn.helpers import WIDTHS, easy, plan, small_net, unchanged
 
 KEY, OTHER = BucketKey(b"a key for the tests"), BucketKey(b"another key")
 CPU = torch.device("cpu")
-FAST = {
+MIN_MIN = {
     "widths": WIDTHS,
     "model_steps": 2,
     "min_rounds": 1,
@@ -24,16 +35,41 @@ FAST = {
     "stop_error": 0.0,
     "batch_size": 8,
     "steps": 2,
-    "alpha": 0.5,
     "perturb_steps": 3,
+}
+FAST = {**MIN_MIN, "alpha": 0.5}
+LBFGS = {**MIN_MIN, "step_size": 0.5}
+MAXIMIZING = {
+    "widths": WIDTHS,
+    "training": TinyRecipe(epochs=1, batch_size=8),
+    "max_rounds": 1,
+    "stop_error": 1.0,
+    "batch_size": 8,
+    "steps": 2,
+    "alpha": 0.5,
+    "subset": 0.5,
 }
 METHODS = {
     "class-wise": ErrorMinimizing(form="class-wise", subset=0.5, **FAST),
     "two-phase": ErrorMinimizing(form="sample-wise", procedure="two-phase", **FAST),
     "joint": ErrorMinimizing(form="sample-wise", procedure="joint", **FAST),
+    "lbfgs class-wise": ErrorMinimizingLBFGS(form="class-wise", subset=0.5, **LBFGS),
+    "lbfgs two-phase": ErrorMinimizingLBFGS(form="sample-wise", procedure="two-phase", **LBFGS),
+    "lbfgs joint": ErrorMinimizingLBFGS(form="sample-wise", procedure="joint", **LBFGS),
+    "maximizing class-wise": ErrorMaximizing(form="class-wise", **MAXIMIZING),
+    "maximizing sample-wise": ErrorMaximizing(form="sample-wise", **MAXIMIZING),
     "random class-wise": RandomNoise(form="class-wise"),
     "random sample-wise": RandomNoise(form="sample-wise"),
 }
+CLASS_WISE = [name for name, method in METHODS.items() if method.form == "class-wise"]
+SAMPLE_WISE = [name for name, method in METHODS.items() if method.form == "sample-wise"]
+
+
+def spec_of(method, epsilon=8, norm="linf", key=KEY, patch=None, place="random", **application):
+    """A NoiseSpec; `method` may be a name of METHODS. `application`: mixture, arithmetic."""
+    wanted = METHODS[method] if isinstance(method, str) else method
+    laid = Application(placement=Placement(patch=patch, place=place), **application)
+    return NoiseSpec(wanted, NoiseBudget(norm=norm, epsilon=epsilon), laid, key)
 
 
 def fit_data(samples=12, classes=3, size=8, seed=0):
@@ -41,23 +77,30 @@ def fit_data(samples=12, classes=3, size=8, seed=0):
     return FitData(images, labels, tuple(f"train-000000.tar/{i:04d}" for i in range(samples)), classes)
 
 
-def fit(method, epsilon=8, data=None, key=KEY):
-    return methods.fit(method, epsilon, data or fit_data(), key, lambda one: None)
+def fit(spec, data=None, journal=None):
+    """The noise that `spec` wants, fitted to `data`; nothing is kept unless there is a journal."""
+    return methods.fit(spec, data or fit_data(), journal or Unkept())
 
 
-def perturber(method, fitted, epsilon=8, data=None, key=KEY):
+def perturber(spec, fitted, data=None):
     data = data or fit_data()
-    return methods.perturber(NoiseSource(method, epsilon, fitted.tensors, data.classes, data.size, key, CPU))
+    return methods.perturber(NoiseSource(spec, fitted.tensors, data.classes, data.size, CPU))
+
+
+def noise_of(spec, data=None):
+    """Noise int8 [N, S, S, 3] of all of `data`, fitted on it."""
+    data = data or fit_data()
+    return perturber(spec, fit(spec, data), data).noise(batch_of(data))
 
 
 def batch_of(data, chosen=slice(None)):
     return Batch(data.images[chosen], data.labels[chosen], data.keys[chosen])
 
 
-def protected(data, noise, epsilon):
+def protected(data, noise, budget):
     """uint8 [N, S, S, 3]: the pictures as they are stored."""
     pairs = zip(data.images.numpy(), noise.numpy(), strict=True)
-    return np.stack([resize.add(image, resize.to_picture(one, data.size, data.size, epsilon)) for image, one in pairs])
+    return np.stack([resize.add(image, resize.to_picture(one, data.size, data.size, budget)) for image, one in pairs])
 
 
 @functools.cache

@@ -4,10 +4,10 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from schemas.noise import ErrorMinimizing
-from tasks.nn.batches import to_float
+from tasks.nn.batches import FitData, to_float
 from tasks.noise.class_wise import ClassWise, stratified
-from tasks.noise.fitted import FitData
-from tests.tasks.noise.helpers import trained_net
+from tasks.noise.pgd import descent
+from tests.tasks.noise.helpers import spec_of, trained_net
 
 
 def data_of(count=24, classes=4):
@@ -19,6 +19,11 @@ def data_of(count=24, classes=4):
 
 def method(**changes):
     return ErrorMinimizing(form="class-wise", **{"subset": 1.0, "batch_size": 64, "steps": 2, "alpha": 0.3, **changes})
+
+
+def state_of(wanted, data, seed=0, **spec):
+    spec = spec_of(wanted, **spec)
+    return ClassWise(wanted, spec, descent(spec.budget, wanted.alpha, wanted.steps), data, seed)
 
 
 def naive(model, data, noise, epsilon, alpha, steps):
@@ -39,7 +44,7 @@ def naive(model, data, noise, epsilon, alpha, steps):
 def test_a_step_takes_the_mean_of_each_samples_own_noise(fp32):
     model = trained_net()[0]
     data = data_of()
-    state = ClassWise(method(), 8, data, seed=0)
+    state = state_of(method(), data)
     noise = torch.zeros(4, 3, 8, 8)
     for _ in range(2):  # from zeros, then from noise that is there
         assert state.improve(model) == 2 * 24
@@ -55,7 +60,7 @@ def test_a_step_takes_the_mean_of_each_samples_own_noise(fp32):
 
 def test_a_class_that_is_absent_keeps_its_noise():
     data = data_of()
-    state = ClassWise(method(), 8, data, seed=0)
+    state = state_of(method(), data)
     state._noise[3] = 0.02
     state.improve(trained_net()[0])
     assert torch.all(state._noise[3] == torch.tensor(0.02))
@@ -66,7 +71,7 @@ def test_classes_in_batches_of_their_own_keep_what_the_others_made(fp32):
     model = trained_net()[0]
     data = data_of(12)
     one = FitData(data.images[data.labels == 1], data.labels[data.labels == 1], data.keys, 4)
-    alone, together = ClassWise(method(), 8, one, seed=0), ClassWise(method(batch_size=1), 8, data, seed=0)
+    alone, together = state_of(method(), one), state_of(method(batch_size=1), data)
     alone.improve(model)
     together.improve(model)
     assert alone._noise[0].abs().max() == 0
@@ -75,7 +80,7 @@ def test_classes_in_batches_of_their_own_keep_what_the_others_made(fp32):
 
 def test_noise_starts_at_zero_and_is_handed_over_in_whole_steps():
     data = data_of()
-    state = ClassWise(method(), 8, data, seed=0)
+    state = state_of(method(), data)
     assert not state.look_up(torch.arange(24)).any()
     state.improve(trained_net()[0])
     snapshot = state.snapshot()
@@ -85,7 +90,7 @@ def test_noise_starts_at_zero_and_is_handed_over_in_whole_steps():
 
 
 def test_a_noise_step_runs_over_a_share_of_the_samples():
-    state = ClassWise(method(subset=0.25, steps=3), 8, data_of(), seed=0)
+    state = state_of(method(subset=0.25, steps=3), data_of())
     passes = state.improve(trained_net()[0])
     assert passes % 3 == 0
     assert 3 <= passes // 3 <= 9
@@ -111,3 +116,37 @@ def test_which_samples_are_in_a_share_depends_on_the_seed():
     one, again, other = (stratified(labels, 0.2, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(one, again)
     assert set(one.tolist()) != set(other.tolist())
+
+
+def test_l2_noise_of_a_class_is_no_longer_than_the_budget():
+    state = state_of(method(), data_of(), norm="l2", epsilon=30)
+    for _ in range(3):
+        state.improve(trained_net()[0])
+    lengths = state._noise.flatten(1).norm(dim=1)
+    assert (lengths <= 30 / 255 * (1 + 1e-5)).all()
+    assert (lengths[:3] > 0).all()
+    assert all(int(one.to(torch.int64).square().sum()) <= 30**2 for one in state.snapshot())
+
+
+def test_it_goes_on_exactly_where_it_stood():
+    model, data = trained_net()[0], data_of()
+    for patch in (None, 3):
+        running = state_of(method(subset=0.5, batch_size=4), data, patch=patch)
+        running.improve(model)
+        state = {name: tensor.clone() for name, tensor in running.state().items()}
+        running.improve(model)
+        other = state_of(method(subset=0.5, batch_size=4), data, patch=patch)
+        other.restore(state)
+        other.improve(model)
+        assert torch.equal(other._noise, running._noise)
+        assert torch.equal(other.look_up(torch.arange(9)), running.look_up(torch.arange(9)))
+
+
+def test_whole_steps_are_truncated_where_that_is_asked_for():
+    model, data = trained_net()[0], data_of()
+    rounded, published = state_of(method(), data), state_of(method(), data, arithmetic="as-published")
+    for state in (rounded, published):
+        state.improve(model)
+    assert torch.equal(published._noise, rounded._noise)
+    assert torch.equal(published.snapshot(), (published._noise * 255).trunc().to(torch.int8))
+    assert not torch.equal(published.snapshot(), rounded.snapshot())

@@ -1,25 +1,9 @@
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.noise.fitted import FitData, key_hash, key_hashes, to_steps
-
-
-@settings(deadline=None)
-@given(st.integers(1, 64), st.lists(st.floats(-1, 1, width=32), min_size=1))
-def test_noise_becomes_whole_steps_within_the_budget(epsilon, values):
-    steps = to_steps(torch.tensor(values), epsilon)
-    assert steps.dtype == torch.int8
-    for value, found in zip(values, steps.tolist(), strict=True):
-        assert abs(found) <= epsilon
-        assert abs(found - max(-epsilon, min(epsilon, value * 255))) <= 0.5 + 1e-4
-
-
-def test_whole_steps_stay_what_they_are():
-    steps = torch.arange(-64, 65)
-    assert torch.equal(to_steps(steps / 255, 64).to(torch.int64), steps)
-    for epsilon in range(1, 65):
-        assert to_steps(torch.tensor([-epsilon / 255, epsilon / 255]), epsilon).tolist() == [-epsilon, epsilon]
+from tasks.noise.fitted import key_hash, key_hashes
+from tests.tasks.noise.helpers import spec_of
 
 
 @given(st.lists(st.text(max_size=12), min_size=2, max_size=6, unique=True))
@@ -35,6 +19,10 @@ def test_a_hundred_thousand_keys_have_as_many_numbers():
     assert len({key_hash(f"train-{i // 1000:06d}.tar/{i:09d}") for i in range(100_000)}) == 100_000
 
 
-def test_the_size_of_a_fit_is_that_of_its_pictures():
-    data = FitData(torch.zeros(2, 24, 24, 3, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64), ("a", "b"), 1)
-    assert data.size == 24
+def test_only_the_published_arithmetic_truncates():
+    assert not spec_of("joint").truncated
+    assert spec_of("joint", arithmetic="as-published").truncated
+
+
+def test_what_is_wanted_never_shows_the_key():
+    assert "a key for the tests" not in repr(spec_of("joint"))

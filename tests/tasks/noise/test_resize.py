@@ -1,13 +1,20 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tasks.noise.resize import add, to_picture, to_working
+from schemas.noise import NoiseBudget
+from tasks.noise.budget import whole_steps
+from tasks.noise.resize import add, to_picture
 
 SIDES = st.integers(1, 40)
 RANDOM = np.random.default_rng(0)
+
+
+def linf(epsilon):
+    return NoiseBudget(epsilon=epsilon)
 
 
 def noise(side, epsilon):
@@ -17,53 +24,42 @@ def noise(side, epsilon):
 @settings(deadline=None)
 @given(SIDES, SIDES, SIDES, st.integers(1, 64))
 def test_noise_has_the_size_of_the_picture_and_stays_within_the_budget(side, height, width, epsilon):
-    out = to_picture(noise(side, epsilon), height, width, epsilon)
+    out = to_picture(noise(side, epsilon), height, width, linf(epsilon))
     assert (out.shape, out.dtype) == ((height, width, 3), np.int16)
     assert np.abs(out).max() <= epsilon
+
+
+@settings(deadline=None)
+@given(SIDES, SIDES, SIDES, st.integers(1, 2000), st.integers(0, 99))
+def test_noise_that_grows_stays_within_an_l2_ball(side, height, width, epsilon, seed):
+    budget = NoiseBudget(norm="l2", epsilon=epsilon)
+    made = whole_steps(torch.randn(1, side, side, 3, generator=torch.Generator().manual_seed(seed)) * epsilon, budget)
+    out = to_picture(made[0].numpy(), height, width, budget)
+    assert (out.shape, out.dtype) == ((height, width, 3), np.int16)
+    assert (out.astype(np.int64) ** 2).sum() <= epsilon**2
 
 
 @settings(deadline=None)
 @given(SIDES, st.integers(1, 64))
 def test_noise_of_the_pictures_own_size_is_not_touched(side, epsilon):
     made = noise(side, epsilon)
-    assert np.array_equal(to_picture(made, side, side, epsilon), made)
+    assert np.array_equal(to_picture(made, side, side, linf(epsilon)), made)
 
 
 @settings(deadline=None)
 @given(SIDES, SIDES, SIDES, st.integers(-64, 64))
 def test_even_noise_stays_even(side, height, width, value):
     made = np.full((side, side, 3), value, np.int8)
-    assert np.all(to_picture(made, height, width, 64) == value)
+    assert np.all(to_picture(made, height, width, linf(64)) == value)
 
 
 def test_noise_is_not_turned_or_mirrored():
     made = np.zeros((2, 2, 3), np.int8)
     made[0, 1] = (8, -8, 4)
-    out = to_picture(made, 8, 16, 8)
+    out = to_picture(made, 8, 16, linf(8))
     assert out[0, -1].tolist() == [8, -8, 4]
     assert not out[-1].any()
     assert not out[:, 0].any()
-
-
-@settings(deadline=None)
-@given(SIDES, SIDES, SIDES)
-def test_a_picture_is_brought_to_the_working_size(height, width, side):
-    picture = RANDOM.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    out = to_working(picture, side)
-    assert (out.shape, out.dtype) == ((side, side, 3), np.uint8)
-    assert picture.min() <= out.min() <= out.max() <= picture.max()
-
-
-def test_a_picture_of_the_working_size_is_not_touched():
-    picture = RANDOM.integers(0, 256, (9, 9, 3), dtype=np.uint8)
-    assert np.array_equal(to_working(picture, 9), picture)
-
-
-def test_a_picture_that_shrinks_keeps_its_mean():
-    picture = RANDOM.integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    out = to_working(picture, 8)
-    expected = picture.reshape(8, 8, 8, 8, 3).mean(axis=(1, 3))
-    assert np.abs(out - expected).max() <= 0.5 + 1e-6
 
 
 @settings(deadline=None)
@@ -89,4 +85,4 @@ def test_noise_that_lies_in_another_order_in_memory_is_added_as_it_reads():
     change = RANDOM.integers(-8, 9, (3, 5, 7), dtype=np.int16).transpose(1, 2, 0)
     assert np.array_equal(add(picture, change), np.clip(picture.astype(int) + change, 0, 255))
     made = RANDOM.integers(-8, 9, (3, 6, 6), dtype=np.int8).transpose(1, 2, 0)
-    assert np.array_equal(to_picture(made, 9, 4, 8), to_picture(np.ascontiguousarray(made), 9, 4, 8))
+    assert np.array_equal(to_picture(made, 9, 4, linf(8)), to_picture(np.ascontiguousarray(made), 9, 4, linf(8)))

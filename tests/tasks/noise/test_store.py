@@ -3,7 +3,8 @@ import torch
 
 from infra.errors import DataError
 from infra.storage import Folder, sha256
-from schemas.noise import ErrorMinimizing, NoiseBudget, NoiseRecord
+from schemas.fitted import NoiseRecord
+from schemas.noise import ErrorMinimizing, NoiseBudget
 from tasks.noise import store
 
 INPUTS = "ab" * 32

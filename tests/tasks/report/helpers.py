@@ -72,11 +72,13 @@ def protected_set(**changes: Any) -> ProtectedSet:
     fields = {
         "method": "error-minimizing",
         "form": "sample-wise",
+        "norm": "linf",
         "epsilon": 8,
         "fraction": 1.0,
         "samples": 1000,
         "changed": 1000,
         "max_abs_change": 8,
+        "max_l2": 123.45,
         "mean_l2": 0.4321,
         "psnr": 33.219,
         "noise_error": 0.011,

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from infra.errors import DataError
+from schemas.evaluate import VictimRun
 from tasks.report.frame import DTYPES, confusion, curves, frame, results_json
 from tests.tasks.report.helpers import grid_of_runs, run
 
@@ -24,6 +25,21 @@ def test_columns_types_and_order_do_not_depend_on_the_order_of_the_runs():
 def test_countermeasures_stand_by_number_after_plain_training():
     table = frame([run(countermeasure=name) for name in ("jpeg-10", "jpeg-5", "none", "grayscale")])
     assert list(table["countermeasure"]) == ["none", "grayscale", "jpeg-5", "jpeg-10"]
+
+
+def test_variants_stand_by_number_after_the_standard_beside_the_share():
+    names = ("patch 16", "joint", "patch 8", "")
+    table = frame([run(variant=name, inputs="one and the same pixels") for name in names])
+    assert list(table["variant"]) == ["", "joint", "patch 8", "patch 16"]
+    columns = list(table.columns)
+    assert columns[columns.index("fraction") + 1] == "variant"
+
+
+def test_runs_kept_before_there_were_variants_have_none():
+    old = run().model_dump_json(exclude={"variant"})
+    assert "variant" not in old
+    (row,) = results_json(frame([VictimRun.model_validate_json(old)]))
+    assert row["variant"] == ""
 
 
 def test_a_run_given_twice_counts_once():
@@ -48,7 +64,7 @@ def test_curves_and_confusion_hold_every_epoch_and_count():
 
 def test_results_have_the_stable_keys_and_are_json():
     rows = results_json(frame([run(accuracy=10.23456), run(seed=1, accuracy=math.nan)]))
-    assert list(rows[0]) == [*STABLE.split(), "train_accuracy", "epochs", "seconds"]
+    assert list(rows[0]) == [*STABLE.split(), "train_accuracy", "epochs", "seconds", "variant"]
     assert rows[0]["test_accuracy"] == 10.23
     assert rows[1]["test_accuracy"] is None
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows

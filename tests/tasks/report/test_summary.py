@@ -62,6 +62,16 @@ def test_diverged_runs_are_counted_and_left_out():
     assert (row["seeds"], row["diverged"], row["mean"]) == (1, 2, 12.0)
 
 
+def test_copies_that_differ_in_their_variant_are_cells_of_their_own():
+    patch = {"variant": "patch 16"}
+    runs = [run("none", accuracy=90.0), run(accuracy=10.0), *seeds("error-minimizing", "none", 30.0, 50.0, **patch)]
+    table = summarise(frame(runs))
+    assert list(table["variant"]) == ["", "", "patch 16"]
+    assert list(table["mean"]) == [90.0, 10.0, 40.0]
+    assert list(table["kept"][1:]) == [1.0, pytest.approx(50 / 80)]
+    assert list(worst_case(table)["variant"]) == ["", "patch 16"]
+
+
 def test_worst_case_is_the_highest_mean_and_names_the_highest_peak():
     runs = [
         *grid_of_runs(),
@@ -84,3 +94,14 @@ def test_terminal_table_fits_80_columns_and_takes_no_markup_from_names():
     assert "12.00 ± 1.00" in text
     assert "14.3 %" in text
     assert "[red]v" in text
+
+
+def test_terminal_table_tells_variants_where_there_are_some():
+    runs = [*grid_of_runs(), *seeds("error-minimizing", "none", 11.0, 12.0, variant="patch 16")]
+    console = Console(width=80, file=io.StringIO())
+    console.print(summary_table(summarise(frame(runs))))
+    text = console.file.getvalue()
+    below = [line.split() for line in text.splitlines()]
+    assert ["patch", "16"] in below
+    assert below[below.index(["patch", "16"]) - 1][:2] == ["error-minimizing", "sample-wise"]
+    assert "12.00 ± 1.00" in text

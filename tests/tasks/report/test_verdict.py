@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from tasks.report.display import judge, listing, share
+from tasks.report.caveats import caveats
+from tasks.report.display import copy_name, judge, listing, share
 from tasks.report.frame import frame
 from tasks.report.summary import summarise
 from tasks.report.truths import ALWAYS, LARGE, PARTIAL, SMALL, truths
@@ -88,8 +89,29 @@ def test_untried_countermeasures_are_said():
 
 def test_unconverged_fit_is_said():
     text = said(grid_of_runs(), protected=(protected_set(converged=False, noise_error=0.25),))
-    assert "did not converge (error 0.25)" in text
+    assert "Warning: the fit of error-minimizing noise (sample-wise, 8/255) did not converge (error 0.25)" in text
     assert "converge" not in said(grid_of_runs(), protected=(protected_set(converged=None),))
+
+
+def test_an_unconverged_fit_is_the_first_thing_said_after_the_verdict_on_its_copy():
+    weak = {"converged": False, "noise_error": 0.25}
+    copies = (protected_set(), protected_set(variant="patch 16", **weak))
+    table = summarise(frame([*grid_of_runs(), *seeds("error-minimizing", "none", 40.0, variant="patch 16")]))
+    found = sentences(table, context(protected=copies))
+    first = next(
+        at for at, text in enumerate(found) if text.startswith("Error-minimizing noise (sample-wise, 8/255, p")
+    )
+    warning = "Warning: the fit of error-minimizing noise (sample-wise, 8/255, patch 16) did not converge"
+    assert found[first + 1].startswith(warning)
+    assert len([text for text in found if "converge" in text]) == 1
+    assert caveats(table, context(protected=copies))[0].startswith(warning)
+
+
+def test_an_unconverged_fit_is_said_even_of_a_copy_that_nothing_was_trained_on():
+    copies = (protected_set(), protected_set(variant="l2", converged=False))
+    assert "Warning: the fit of error-minimizing noise (sample-wise, 8/255, l2)" in said(
+        grid_of_runs(), protected=copies
+    )
 
 
 def test_early_stopping_is_said_when_the_peak_is_far_above_the_end():
@@ -118,6 +140,10 @@ def test_diverged_and_missing_runs_are_said():
 def test_what_the_stored_bytes_say():
     assert "nothing is protected there" in said(grid_of_runs(), protected=(protected_set(changed=0),))
     assert "exceeds its budget" in said(grid_of_runs(), protected=(protected_set(max_abs_change=9),))
+    l2 = {"norm": "l2", "epsilon": 300, "variant": "l2", "max_abs_change": 40}
+    assert "exceeds its budget" not in said(grid_of_runs(), protected=(protected_set(max_l2=300.0, **l2),))
+    text = said(grid_of_runs(), protected=(protected_set(max_l2=300.1, **l2),))
+    assert "exceeds its budget as stored: pictures change by an L2 norm of up to 300.1/255" in text
     other = protected_set(method="random")
     assert "No victim was trained on random noise" in said(grid_of_runs(), protected=(other,))
 
@@ -137,6 +163,7 @@ def test_truths_fit_the_run():
     assert "depends on the pictures' size" in truths(context(settings={}), table)[0]
     assert PARTIAL in truths(context(), frame([run(fraction=0.8)]))
     assert PARTIAL in truths(context(protected=(protected_set(changed=800),)), table)
+    assert truths(context(), frame([run("error-minimizing-lbfgs")]))[0].startswith(SMALL)
     assert truths(context(), frame([run("random")])) == list(ALWAYS)
     assert truths(context(), frame([run("none")])) == []
 
@@ -145,6 +172,14 @@ def test_datasets_are_told_apart():
     runs = [*grid_of_runs(), *seeds("random", "none", 80.0, 81.0, dataset="svhn")]
     assert "digits: Error-minimizing noise" in said(runs)
     assert "svhn: Random noise (sample-wise, 8/255) can't be judged" in said(runs)
+
+
+def test_copies_are_named_by_their_variant():
+    plain = {"method": "error-minimizing", "form": "class-wise", "epsilon": 8, "fraction": 1.0, "variant": ""}
+    assert copy_name(plain) == "error-minimizing noise (class-wise, 8/255)"
+    assert copy_name({**plain, "variant": "patch 16"}) == "error-minimizing noise (class-wise, 8/255, patch 16)"
+    both = {**plain, "variant": "l2, fast", "fraction": 0.8}
+    assert copy_name(both) == "error-minimizing noise (class-wise, 8/255, l2, fast, on 80 % of the samples)"
 
 
 def test_partial_copies_are_named_by_their_share():

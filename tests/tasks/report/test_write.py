@@ -113,7 +113,7 @@ def test_html_and_markdown_show_the_same_results(tmp_path):
         assert row in Page(page).cells
         assert row in markdown_rows(text)
     assert "33.33 %" in text.split("##")[0]
-    assert "| 8 | 8 | 0.432 | 33.22 | 0.011 |" in text
+    assert "| 8 | 8 | 123.5 | 0.432 | 33.22 | 0.011 |" in text
 
 
 def test_html_asks_nothing_of_any_network(tmp_path):
@@ -223,3 +223,24 @@ def test_several_copies_and_unmeasured_ones(tmp_path):
     _, _, page, _ = report(tmp_path, runs, protected=(protected_set(), protected_set(psnr=None, noise_error=None)))
     captions = sum("accuracy on clean test pictures; chance 10.00 %" in words for words in Page(page).words)
     assert captions == 3
+
+
+def test_variants_norms_and_weak_fits_are_shown_everywhere(tmp_path):
+    l2 = {"norm": "l2", "epsilon": 300, "variant": "l2", "max_l2": 299.9}
+    copies = (protected_set(), protected_set(converged=False, noise_error=0.25, **l2))
+    runs = [
+        *grid_of_runs(),
+        *(each.model_copy(update={"variant": "l2", "epsilon": 300}) for each in grid_of_runs()[6:]),
+    ]
+    folder, _, page, text = report(tmp_path, runs, protected=copies)
+    name = "error-minimizing noise (sample-wise, 300/255, l2)"
+    row = [name, "1000", "1000", "300 (L2)", "8", "299.9", "0.432", "33.22", "0.250 (not converged)"]
+    assert row in Page(page).cells
+    assert row in markdown_rows(text)
+    warned = [attributes for tag, attributes in Page(page).tags if tag == "p" and attributes.get("class") == "warning"]
+    assert len(warned) == 1
+    assert f"Warning: the fit of {name} did not converge (error 0.25)" in "".join(Page(page).words)
+    assert name in folder.read("figures/learning-curves.svg").decode()
+    assert len([file for file in folder.list() if file.startswith("figures/confusion")]) == 3
+    read = pd.read_parquet(io.BytesIO(folder.read("results.parquet")))
+    assert set(read["variant"]) == {"", "l2"}

@@ -113,13 +113,14 @@ def config_of(place, source, method=RANDOM, **changes):
     return ProtectConfig(**{**fields, **changes})
 
 
-def _value(found):
+def value_of(found):
+    """What a task gave, be it new or found done."""
     return found.result() if isinstance(found, State) else found
 
 
 def index(spec, place) -> object:
     plan = plan_source.fn(spec)
-    indices = [_value(index_shard.fn(unit, spec, place)) for unit in plan.units]
+    indices = [value_of(index_shard.fn(unit, spec, place)) for unit in plan.units]
     return write_manifest.fn(spec, plan, indices, place)
 
 
@@ -129,11 +130,11 @@ def protect_all(config, threads=1) -> ProtectedManifest:
     job = claim.fn(config)
     private = index(config.source, workspace.child("dataset").url)
     public = index(config.public, workspace.child("public").url) if config.public else None
-    mapping = match_classes.fn(private, public, config.mapping, config.workspace)
-    noise = _value(fit_noise.fn(config, private, public))
+    mapping = match_classes.fn(config, private, public)
+    noise = value_of(fit_noise.fn(config, private, public))
     with ThreadPoolExecutor(threads) as pool:
-        rewritten = pool.map(lambda s: _value(rewrite_shard.fn(s, config, private, mapping, noise)), private.shards)
-    return publish_dataset.fn(config, job, private, list(rewritten))
+        rewritten = pool.map(lambda s: value_of(rewrite_shard.fn(s, config, private, mapping, noise)), private.shards)
+    return publish_dataset.fn(config, job, private, noise, list(rewritten))
 
 
 def files(place):
@@ -149,6 +150,15 @@ def members(data):
     """(name, bytes) of a tar's members in order, read by tarfile."""
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         return [(info.name, archive.extractfile(info).read()) for info in archive]
+
+
+def changes(source, config):
+    """(class, original int16 [H, W, 3], stored one) of every picture of a `folder_source` that was protected."""
+    for data in shards_of(config.destination).values():
+        for name, stored in members(data):
+            if name.endswith(".png"):
+                folder, _, file = name.partition("_")
+                yield folder, by_pillow((source / folder / file).read_bytes()), by_pillow(stored)
 
 
 def by_webdataset(paths):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from infra.errors import DataError
 from infra.storage import Folder, sha256
 from schemas.dataset import SourceSpec
+from schemas.noise import NoiseBudget
 from schemas.protect import ProtectedManifest
 from tasks.rewrite.audit import audit
 from tasks.shard.sources.members import Fields, parse
@@ -55,7 +57,8 @@ def replace(out, samples, tell=True):
     data = build(samples)
     (out / SHARD).write_bytes(data)
     if tell:
-        restate(out, bytes=len(data), sha256=sha256(data), samples=len(samples))
+        counts = Counter(one.label for one in parse(data, SHARD, 10**9, Fields()))
+        restate(out, bytes=len(data), sha256=sha256(data), samples=len(samples), class_counts=counts)
 
 
 def restate(out, **changes):
@@ -80,6 +83,7 @@ def test_a_good_destination_is_ok_and_measured(out, place):
                 l2, values = l2 + float(np.sqrt((change**2).sum())) / 255, values + change.size
     assert (found.squared_change, found.max_abs_change, found.values) == (squares, largest, values)
     assert found.l2 == pytest.approx(l2)
+    assert found.l2 / 12 < found.max_l2 / 255 < found.l2
 
 
 def test_a_good_destination_of_a_folder_is_ok(tmp_path):
@@ -116,6 +120,51 @@ def test_a_picture_over_the_budget_is_found_although_the_manifest_was_made_to_fi
     parts[i] = ("png", encoded(Image.fromarray(pixels.astype(np.uint8))))
     replace(out, samples)
     assert only_problem(out, place) == f"sample {key} is changed by 9/255, more than the budget of 8/255"
+
+
+@pytest.fixture(scope="module")
+def l2_place(tmp_path_factory):
+    """A source of tar shards and its copy, protected within an L2 budget."""
+    root = tmp_path_factory.mktemp("l2")
+    protect_all(config_of(root, tar_source(root / "in"), budget=NoiseBudget(norm="l2", epsilon=60)))
+    return root
+
+
+def test_a_good_destination_with_an_l2_budget_is_ok(l2_place):
+    found = look(l2_place / "out", l2_place)
+    assert found.problems == []
+    assert 0 < found.max_l2 <= 60
+    assert found.l2 <= 12 * found.max_l2 / 255 + 1e-9
+
+
+def test_a_picture_over_an_l2_budget_is_found_by_its_norm(l2_place, tmp_path):
+    out = Path(shutil.copytree(l2_place / "out", tmp_path / "out"))
+    samples = samples_of((out / SHARD).read_bytes())
+    key, parts = samples[2]
+    i = next(i for i, (extension, _) in enumerate(parts) if extension == "png")
+    pixels = by_pillow(dict(members((l2_place / "in" / SHARD).read_bytes()))[f"{key}.jpg"])
+    for steps in (60, 61):  # in one value: 60 is within the budget, though linf would call it much
+        changed = pixels.copy()
+        changed[0, 0, 0] += steps if pixels[0, 0, 0] < 128 else -steps
+        parts[i] = ("png", encoded(Image.fromarray(changed.astype(np.uint8))))
+        replace(out, samples)
+        found = look(out, l2_place)
+        assert found.max_l2 == steps
+        problem = f"sample {key} is changed by an L2 norm of 61.0/255, more than the budget of 60/255"
+        assert found.problems == ([] if steps == 60 else [problem])
+
+
+def test_numbers_by_class_that_are_not_the_stored_ones_are_found(out, place):
+    restate(out, class_counts={"0": 3, "1": 1})
+    expected = f"shard {SHARD} holds other numbers of samples by class than its manifest says"
+    assert only_problem(out, place) == expected
+
+
+def test_more_changed_pictures_than_the_manifest_admits_are_found(out, place):
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["protection"]["protected"] = 11
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert only_problem(out, place) == "12 pictures differ from the source, the manifest says that 11 carry noise"
 
 
 def test_a_picture_of_another_size_is_found(out, place):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from infra.errors import ConfigurationError
 from infra.keys import BucketKey
-from schemas.noise import Coverage
+from schemas.coverage import Coverage
 from tasks.rewrite.coverage import check, covered
 from tests.tasks.rewrite.helpers import by_pillow, config_of, folder_source, members, protect_all, shards_of
 

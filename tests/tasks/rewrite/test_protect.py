@@ -2,6 +2,7 @@
 
 import functools
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,31 +12,28 @@ from hypothesis import strategies as st
 
 from infra.errors import DataError
 from infra.keys import BucketKey
-from schemas.noise import MAX_EPSILON, ErrorMinimizing, RandomNoise
-from tasks.noise import method as methods
-from tasks.noise.fitted import NoiseSource
+from schemas.noise import MAX_EPSILON, NoiseBudget, RandomNoise
 from tasks.rewrite import protect as module
 from tasks.rewrite.protect import Plan, chunk_length, protect
 from tasks.shard.samples import Sample
 from tasks.shard.tar import build
-from tests.tasks.noise.helpers import CPU, FAST, KEY, fit_data
+from tests.tasks.noise.helpers import KEY, METHODS, fit, fit_data, perturber, spec_of
 from tests.tasks.rewrite.helpers import EIGHT_BIT, MODES, by_pillow, by_webdataset, picture
 
 CLASSES, FITTED_SIZE = 3, 8
 RANDOM = [RandomNoise(form="sample-wise"), RandomNoise(form="class-wise")]
-FITTED = [ErrorMinimizing(form="class-wise", subset=0.5, **FAST), ErrorMinimizing(form="sample-wise", **FAST)]
+FITTED = [METHODS["class-wise"], METHODS["two-phase"]]
 
 
 @functools.cache
-def tensors(method, epsilon, size, key=KEY):
-    return methods.fit(method, epsilon, fit_data(classes=CLASSES, size=size), key, lambda one: None).tensors
+def fitted(spec, size):
+    return fit(spec, fit_data(classes=CLASSES, size=size))
 
 
-def plan_of(method, epsilon=8, size=FITTED_SIZE, key=KEY, covered=lambda s: True):
-    noise = methods.perturber(
-        NoiseSource(method, epsilon, tensors(method, epsilon, size, key), CLASSES, size, key, CPU)
-    )
-    return Plan(noise, epsilon, size, 10**6, lambda s: int(s.label) if covered(s) else None, lambda s: s.key)
+def plan_of(method, epsilon=8, size=FITTED_SIZE, key=KEY, covered=lambda s: True, **wanted):
+    spec = spec_of(method, epsilon, key=key, **wanted)
+    noise = perturber(spec, fitted(spec, size), fit_data(classes=CLASSES, size=size))
+    return Plan(noise, spec.budget, size, 10**6, lambda s: int(s.label) if covered(s) else None, lambda s: s.key)
 
 
 def sample_of(key, mode="RGB", height=8, width=8, seed=0, place=1, prefix=""):
@@ -95,6 +93,16 @@ def test_any_picture_under_random_noise_keeps_the_budget_and_all_else(samples, e
 @given(sample_lists(), st.sampled_from([1, 8, 17, MAX_EPSILON]), st.sampled_from(FITTED))
 def test_any_picture_under_fitted_noise_keeps_the_budget_and_all_else(samples, epsilon, method):
     assert_kept(samples, list(protect(iter(samples), plan_of(method, epsilon), 3)), epsilon)
+
+
+@settings(deadline=None, max_examples=40)
+@given(sample_lists(), st.integers(1, 2000), st.sampled_from([*RANDOM, *FITTED]))
+def test_any_picture_keeps_an_l2_budget_whatever_its_size(samples, epsilon, method):
+    if method in FITTED:
+        epsilon = min((1, 60, 300), key=lambda one: abs(one - epsilon))  # few fits
+    for sample, one in zip(samples, protect(iter(samples), plan_of(method, epsilon, norm="l2"), 3), strict=True):
+        change = (by_pillow(sample.picture) - by_pillow(one.parts[sample.image][1])).astype(int)
+        assert int((change**2).sum()) == one.squared_change <= epsilon**2
 
 
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
@@ -175,7 +183,7 @@ def test_noise_does_not_depend_on_how_samples_are_chunked(method):
 def test_same_key_same_bytes_and_other_key_other_bytes(method):
     samples = [sample_of(f"k{i}", "RGB", 8, 8, seed=i) for i in range(4)]
     first = list(protect(iter(samples), plan_of(method), 4))
-    tensors.cache_clear()
+    fitted.cache_clear()
     assert list(protect(iter(samples), plan_of(method), 4)) == first
     other = list(protect(iter(samples), plan_of(method, key=BucketKey(b"another key")), 4))
     assert all(a.parts[1] != b.parts[1] for a, b in zip(first, other, strict=True))
@@ -206,9 +214,13 @@ def test_a_codec_that_changes_pixels_is_found_out(monkeypatch):
 
 def test_noise_above_the_budget_is_found_out():
     plan = plan_of(RANDOM[0], 64)
-    tight = Plan(plan.noise, 3, plan.working_size, plan.max_pixels, plan.noise_class, plan.identity)
+    tight = replace(plan, budget=NoiseBudget(epsilon=3))
     with pytest.raises(DataError, match="sample k"):
         list(protect(iter([sample_of("k")]), tight, 1))
+    plan = plan_of(RANDOM[0], 64, norm="l2")
+    tight = replace(plan, budget=NoiseBudget(norm="l2", epsilon=40))
+    with pytest.raises(DataError, match="sample k"):
+        list(protect(iter([flat("k", 128, side=FITTED_SIZE)]), tight, 1))
 
 
 @given(st.integers(1, 10**9))

@@ -8,7 +8,10 @@ import pytest
 
 from infra.errors import ConfigurationError
 from infra.storage import TEMPORARY
+from schemas.coverage import Coverage
 from schemas.dataset import SourceSpec
+from schemas.fitted import NoiseRecord
+from schemas.noise import Application, NoiseBudget, Placement
 from tests.tasks.rewrite.helpers import (
     CLASS_WISE,
     RANDOM,
@@ -131,6 +134,65 @@ def test_the_card_states_the_numbers_and_can_not_be_forged_by_a_class_name(tmp_p
     assert "8/255 a value (measured on the stored bytes: 8/255)" in " ".join(card.split())
     assert "# Heading" not in [line.strip() for line in card.splitlines()]
     assert "- `cat`" in card
+
+
+def card_of(config):
+    """The card on one line, so that it may be wrapped anywhere."""
+    return " ".join((Path(config.destination) / "README.md").read_text().split())
+
+
+def test_an_l2_budget_is_called_by_its_norm(tmp_path):
+    config = config_of(tmp_path, folder_source(tmp_path / "in"), budget=NoiseBudget(norm="l2", epsilon=60))
+    protection = protect_all(config).protection
+    assert (protection.norm, protection.epsilon, protection.variant) == ("l2", 60, "l2")
+    largest = protection.max_abs_change
+    bound = f"of an L2 norm of at most 60/255 a picture (largest change of a stored value: {largest}/255), made by"
+    assert bound in card_of(config)
+    assert "a value (measured" not in card_of(config)
+    assert "Variant of the noise: `l2`." in card_of(config)
+
+
+def test_the_variant_is_told_and_the_standard_has_none(tmp_path):
+    source = folder_source(tmp_path / "in")
+    standard = config_of(tmp_path / "standard", source)
+    assert protect_all(standard).protection.variant == ""
+    assert "Variant" not in card_of(standard)
+    patched = Application(placement=Placement(patch=4, place="centre"))
+    other = config_of(tmp_path / "other", source, application=patched)
+    assert protect_all(other).protection.variant == "patch 4, centred"
+    assert "Variant of the noise: `patch 4, centred`." in card_of(other)
+    assert "of at most 8/255 a value" in card_of(other)
+
+
+WARNING = "**Warning: the fit of this noise did not converge. Expect weak protection.**"
+
+
+@pytest.mark.parametrize(("stop_error", "converged"), [(0.99, True), (0.0, False)])
+def test_a_fit_that_did_not_converge_is_published_with_a_warning(tmp_path, stop_error, converged):
+    method = CLASS_WISE.model_copy(update={"stop_error": stop_error})
+    config = config_of(tmp_path, folder_source(tmp_path / "in"), method)
+    protection = protect_all(config).protection
+    (record,) = Path(config.workspace).glob("noise/*/record.json")
+    noise = NoiseRecord.model_validate_json(record.read_text())
+    assert protection.converged is noise.converged is converged
+    assert protection.noise_error == noise.error
+    assert (WARNING in (Path(config.destination) / "README.md").read_text().splitlines()) is not converged
+
+
+def test_noise_without_a_fit_neither_converges_nor_fails_to(tmp_path):
+    config = config_of(tmp_path, folder_source(tmp_path / "in"))
+    protection = protect_all(config).protection
+    assert (protection.converged, protection.noise_error) == (None, None)
+    assert "Warning" not in card_of(config)
+
+
+def test_a_class_name_can_not_forge_the_card_by_way_of_the_variant(tmp_path):
+    name = "x`\n# [Heading](evil)"
+    source = folder_source(tmp_path / "in", classes=("cat", name))
+    config = config_of(tmp_path, source, coverage=Coverage(classes=(name,)))
+    protect_all(config)
+    (line,) = [one for one in (tmp_path / "out" / "README.md").read_text().splitlines() if "Variant" in one]
+    assert line == "Variant of the noise: `class x # [Heading](evil)`."
 
 
 class TestOwnership:

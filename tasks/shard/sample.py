@@ -1,7 +1,7 @@
 """Which samples a fit sees, and at which size: a bounded, stratified sample that needs few shards."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,10 +9,10 @@ import torch
 
 from infra.errors import DataError
 from infra.keys import BucketKey
-from tasks.noise.fitted import FitData
-from tasks.noise.resize import to_working
+from tasks.nn.batches import FitData
 from tasks.shard.load import read_shard
 from tasks.shard.pictures import decode
+from tasks.shard.scale import to_working
 
 if TYPE_CHECKING:
     from schemas.dataset import DatasetManifest, ShardRecord
@@ -51,15 +51,30 @@ def shards_for(manifest: "DatasetManifest", wanted: Counter[str], key: BucketKey
     return chosen
 
 
-def load(manifest: "DatasetManifest", size: int, samples: int | None, key: BucketKey, device: torch.device) -> FitData:
-    """About `samples` pictures (None: all) of every class, at the working size, on `device`.
+def counts(manifest: "DatasetManifest", classes: Collection[str] | None = None) -> Counter[str]:
+    """Samples by label as written, of `classes` (names; None: all)."""
+    found: Counter[str] = Counter()
+    for shard in manifest.shards:
+        found.update(shard.class_counts)
+    if classes is None:
+        return found
+    names = {label: manifest.class_names[manifest.class_index(label)] for label in found}
+    return Counter({label: count for label, count in found.items() if names[label] in classes})
+
+
+def load(
+    manifest: "DatasetManifest",
+    size: int,
+    samples: int | None,
+    key: BucketKey,
+    device: torch.device,
+    classes: Collection[str] | None = None,
+) -> FitData:
+    """About `samples` pictures (None: all) of every class, or of `classes`, at the working size, on `device`.
 
     Raises DataError when the dataset holds none.
     """
-    counts: Counter[str] = Counter()
-    for shard in manifest.shards:
-        counts.update(shard.class_counts)
-    wanted = quotas(counts, samples)
+    wanted = quotas(counts(manifest, classes), samples)
     taken = list(_take(manifest, shards_for(manifest, wanted, key), wanted, size))
     if not taken:
         raise DataError(f"{manifest.source.url} holds no picture to fit noise on", "check the dataset")

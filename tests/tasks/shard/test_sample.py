@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from infra.errors import DataError
 from infra.storage import Folder
 from schemas.dataset import DatasetManifest, ShardRecord, SizeRange, SourceSpec
-from tasks.noise.sample import LARGEST_WORKING_SIZE, load, quotas, shards_for, working_size
 from tasks.shard import source
 from tasks.shard.index import make_index, merge
 from tasks.shard.pictures import encode_png
+from tasks.shard.sample import LARGEST_WORKING_SIZE, counts, load, quotas, shards_for, working_size
 from tests.tasks.noise.helpers import CPU, KEY, OTHER
 
 CLASSES = {"ant": 30, "bee": 12, "cow": 2}
@@ -50,18 +50,18 @@ def bare(shards):
 
 class TestQuotas:
     @given(COUNTS, st.integers(1, 3000))
-    def test_each_class_is_there_and_has_about_its_share(self, counts, samples):
-        wanted, total = quotas(Counter(counts), samples), sum(counts.values())
-        assert wanted.keys() == counts.keys()
-        for label, count in counts.items():
+    def test_each_class_is_there_and_has_about_its_share(self, there, samples):
+        wanted, total = quotas(Counter(there), samples), sum(there.values())
+        assert wanted.keys() == there.keys()
+        for label, count in there.items():
             assert 1 <= wanted[label] <= count
             assert abs(wanted[label] - min(1, samples / total) * count) <= 1
-        assert sum(wanted.values()) <= samples + len(counts)
+        assert sum(wanted.values()) <= samples + len(there)
 
     @given(COUNTS)
-    def test_all_are_taken_when_all_are_asked_for_or_there_are_few(self, counts):
-        assert quotas(Counter(counts), None) == counts
-        assert quotas(Counter(counts), sum(counts.values())) == counts
+    def test_all_are_taken_when_all_are_asked_for_or_there_are_few(self, there):
+        assert quotas(Counter(there), None) == there
+        assert quotas(Counter(there), sum(there.values())) == there
 
 
 class TestShards:
@@ -115,6 +115,18 @@ class TestLoad:
         assert set(data.labels.tolist()) == {0, 1, 2}
         assert abs(len(data.images) - samples) <= 3
         assert len(data.images) == len(data.labels) == len(data.keys) == len(set(data.keys))
+
+    def test_some_classes_alone_keep_the_numbers_they_have_among_all(self, manifest):
+        data = load(manifest, 10, None, KEY, CPU, {"cow", "bee"})
+        assert Counter(data.labels.tolist()) == Counter({1: 12, 2: 2})
+        assert data.classes == 3
+        assert torch.equal(data.images[:, 0, 0, 0], (10 * data.labels).to(torch.uint8))
+        few = load(manifest, 10, 7, KEY, CPU, ["bee", "cow"])
+        assert Counter(few.labels.tolist()) == Counter({1: 6, 2: 1})
+
+    def test_samples_are_counted_by_label_for_all_classes_or_some(self, manifest):
+        assert counts(manifest) == Counter({"0": 30, "1": 12, "2": 2})
+        assert counts(manifest, ("bee", "no such class")) == Counter({"1": 12})
 
     def test_the_same_key_takes_the_same_sample(self, manifest):
         one, again, other = (load(manifest, 10, 10, key, CPU) for key in (KEY, KEY, OTHER))

@@ -1,0 +1,170 @@
+"""What the studies share: real pictures, victims that are trained once and remembered, and two processes to do it.
+
+Every number is the last epoch's accuracy on clean test pictures, in percent. A finished run is kept under
+benchmarks/.cache by the content of its pictures, its recipe and its seed, so a study that was killed goes on.
+One thread a process: a run's sums, and so its result, depend on the number of threads.
+"""
+
+import functools
+import hashlib
+import itertools
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from schemas.base import digest
+from schemas.dataset import SourceSpec
+from schemas.evaluate import TinyVictim, Victim
+from schemas.recipe import TinyRecipe
+from tasks.evaluate import data as pictures
+from tasks.evaluate import victim as victims
+from tasks.nn import augment, train
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / "benchmarks" / ".cache"
+RESULTS = ROOT / "benchmarks" / "results"
+DATA = Path(os.environ.get("UNLEARNABLE_DATA", ROOT.parent / "shared" / "data"))
+
+
+# Eight epochs where the product's small victim takes twelve: two cores, and a hundred runs.
+SMALL = TinyVictim(recipe=TinyRecipe(epochs=8))
+
+
+@dataclass(frozen=True)
+class Set:
+    """Pictures uint8 [N, S, S, 3], classes int64 [N], sample names and class names."""
+
+    images: Tensor
+    labels: Tensor
+    keys: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    def digest(self) -> str:
+        hasher = hashlib.sha256(self.images.contiguous().numpy().data.cast("B"))
+        hasher.update(self.labels.numpy().tobytes())
+        return hasher.hexdigest()
+
+    def part(self, chosen: Tensor) -> "Set":
+        keys = tuple(self.keys[i] for i in chosen.tolist())
+        return Set(self.images[chosen], self.labels[chosen], keys, self.classes)
+
+
+@functools.lru_cache(8)
+def load(name: str, split: str, size: int, limit: int | None = None) -> Set:
+    """A split of a dataset of the data folder, scaled to `size` pixels."""
+    spec = SourceSpec(url=str(DATA / name), split=split, limit=limit)
+    classes = tuple(json.loads((DATA / name / "classes.json").read_text()))
+    found = pictures.load(spec, size, classes)
+    return Set(found.images, found.labels, found.names, classes)
+
+
+def accuracy(training: Set, test: Set, victim: Victim, seed: int) -> dict[str, Any]:
+    """Train a victim, or find the run done: its accuracy, by class too, and what it took."""
+    inputs = digest(victims.VERSION, victim, [training.digest(), test.digest(), seed, len(training.classes)])
+    file = CACHE / "runs" / f"{inputs[:32]}.json"
+    if file.exists():
+        return json.loads(file.read_text())
+    started = time.perf_counter()
+    model = victims.build(victim, len(training.classes), training.images.shape[1], seed)
+    model = model.to(memory_format=torch.channels_last)
+    change = partial(augment.standard, crop_padding=victim.recipe.crop_padding, flips=victim.recipe.flip)
+    for last in train.train(model, training.images, training.labels, victim.recipe, change, seed):
+        final = last
+    right = train.predict(model, test.images) == test.labels
+    by_class = [round(100 * float(right[test.labels == k].float().mean()), 2) for k in range(len(test.classes))]
+    run = {
+        "seed": seed,
+        "test_accuracy": round(100 * float(right.float().mean()), 2),
+        "train_accuracy": round(final.train_accuracy, 2),
+        "by_class": by_class,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    write(file, run)
+    return run
+
+
+def write(file: Path, content: Any) -> None:
+    """JSON, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(content, indent=1) + "\n")
+    part.replace(file)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Training pictures of a cell, and what is to be known of how they were made."""
+
+    training: Set
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A line of a study: how its training pictures are made, whom it trains, and what it is tested on."""
+
+    name: str
+    make: Callable[[], Made]
+    test: Callable[[], Set]
+    victims: tuple[Victim, ...] = (SMALL,)
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+def run(module: str, cells: Sequence[Cell], processes: int = 2) -> list[dict[str, Any]]:
+    """Make and train every cell of the study in `module`, which offers them as `cells()`; prints lines as they come."""
+    rows: dict[str, dict[str, Any]] = {}
+    waiting = list(reversed(cells))
+    with ProcessPoolExecutor(processes, initializer=_one_thread) as pool:
+        making: dict[Future[Any], Cell] = {}
+        training: dict[Future[Any], tuple[Cell, Victim]] = {}
+        while waiting or making or training:
+            while waiting and len(making) < processes:  # so that finished noise is trained on before more is made
+                cell = waiting.pop()
+                making[pool.submit(_make, module, cell.name)] = cell
+            done, _ = wait([*making, *training], return_when=FIRST_COMPLETED)
+            for future in done:
+                if future in making:
+                    cell = making.pop(future)
+                    rows[cell.name] = {"notes": future.result(), "runs": []}
+                    print(f"{cell.name}: made, {future.result()}", flush=True)
+                    for victim, seed in itertools.product(cell.victims, cell.seeds):
+                        training[pool.submit(_train, module, cell.name, victim, seed)] = (cell, victim)
+                else:
+                    cell, victim = training.pop(future)
+                    rows[cell.name]["runs"].append({"victim": victim.name, **future.result()})
+                    print(f"{cell.name}: {victim.name} {future.result()['test_accuracy']}", flush=True)
+    return [{"cell": cell.name, **rows[cell.name]} for cell in cells]
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _make(module: str, name: str) -> dict[str, Any]:
+    return _cell(module, name).make().notes
+
+
+def _train(module: str, name: str, victim: Victim, seed: int) -> dict[str, Any]:
+    cell = _cell(module, name)
+    return accuracy(cell.make().training, cell.test(), victim, seed)
+
+
+def _cell(module: str, name: str) -> Cell:
+    return next(cell for cell in import_module(module).cells() if cell.name == name)
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """`mean ± standard deviation` of a few runs, in percent."""
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.fmean(values):.2f} ± {spread:.2f}"

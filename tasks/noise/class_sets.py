@@ -1,0 +1,53 @@
+"""Class-wise noise once fitted: one set of it, or two that are mixed, laid where the placement says."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from tasks.noise.budget import to_steps
+from tasks.noise.fitted import Batch, Fitted, NoiseSource, NoiseSpec
+from tasks.noise.journal import Journal
+from tasks.noise.placement import keyed, side_of
+from tasks.noise.uniform import uniform
+
+
+def fit_sets(spec: NoiseSpec, journal: Journal, fit_one: Callable[[str, Journal], Fitted]) -> Fitted:
+    """As many sets as the mixture needs, by `fit_one(name, journal)`: `noise` int8 [sets, classes, 3, side, side].
+
+    The history is the first set's, and that of whichever set reached its target least well.
+    """
+    if spec.application.mixture != "two-sets":
+        one = fit_one("0", journal)
+        return Fitted({"noise": one.tensors["noise"][None]}, one.rounds, one.kept_round, one.stopped)
+    both = [fit_one(name, journal.chapter(name)) for name in ("0", "1")]
+    told = next((one for one in both if one.stopped not in {"at-lambda", "no-fit"}), both[0])
+    noise = torch.stack([one.tensors["noise"] for one in both])
+    return Fitted({"noise": noise}, told.rounds, told.kept_round, told.stopped)
+
+
+class ClassSets:
+    """Makes the noise of samples from the sets: by class, and for a mixture by a keyed choice for each sample."""
+
+    def __init__(self, source: NoiseSource):
+        self._source = source
+
+    def noise(self, batch: Batch) -> Tensor:
+        """Noise int8 [B, S, S, 3] in 1/255 steps, within the budget."""
+        spec, size = self._source.spec, self._source.size
+        patches = self._patches(batch)
+        places = keyed(spec.application.placement, batch.keys, size, spec.key)
+        full = patches if places is None else places.embed(patches)
+        return full.permute(0, 2, 3, 1)
+
+    def _patches(self, batch: Batch) -> Tensor:
+        spec, sets, labels = self._source.spec, self._source.tensors["noise"], batch.labels.cpu()
+        mixture = spec.application.mixture
+        if mixture == "two-sets":
+            which = [int(2 * spec.key.unit("mixture", name)) for name in batch.keys]
+            return sets[torch.tensor(which), labels]
+        if mixture == "with-uniform":
+            side = side_of(spec.application.placement, self._source.size)
+            draws = [uniform(spec.budget, side, spec.key.seed("mixture", name)) for name in batch.keys]
+            return to_steps((sets[0][labels] + torch.stack(draws)) / 255, spec.budget)
+        return sets[0][labels]
