@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contract check format bench lock clean
+.PHONY: help setup demo test lint types contract check format bench studies lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,11 @@ bench: $(STAMP) ## run the benchmarks of benchmarks/; ARGS=--quick shows only th
 		echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); \
 	done; \
 	$(BIN)/python -m benchmarks._table $(ARGS)
+
+studies: $(STAMP) ## train the victims behind docs/results: hours, and most need real pictures
+	@set -e; for name in digits digit_forms forms two_phase transfer faces; do \
+		echo "== $$name"; $(BIN)/python -m "benchmarks.studies.$$name"; \
+	done
 
 lock: $(STAMP) ## make requirements.lock again from pyproject.toml
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev \

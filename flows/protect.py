@@ -25,7 +25,7 @@ def protect(config: ProtectConfig) -> ProtectSummary:
     private = index_dataset(config.source, config, "dataset")
     public = index_dataset(config.public, config, "public") if config.public else None
     check_coverage(config, private)
-    mapping = match_classes(config, private, public)
+    mapping = run_task(match_classes, config, private, public)
     noise = run_task(fit_noise, config, private, public)
 
     progress.start("rewrite", len(private.shards), "shards")

@@ -133,6 +133,12 @@ class DatasetManifest(Stored):
         shards = [[s.name, s.sha256, list(s.bad_positions)] for s in self.shards]
         return digest(shards, list(self.class_names), list(self.labels))
 
+    @property
+    def identity(self) -> str:
+        """Digest of which dataset this is, its address and classes, whatever shards lie there today."""
+        passing = {"max_bad_share", "max_pixels", "max_shard_bytes", "shard_size"}
+        return digest(self.source.model_dump(mode="json", exclude=passing), list(self.class_names))
+
     def class_index(self, label: str) -> int:
         """Index of the class whose label is written `label`. Raises KeyError when there is none."""
         try:

@@ -141,6 +141,9 @@ class ErrorMinimizingLBFGS(MinMin):
     """
 
     kind: Literal["error-minimizing-lbfgs"] = "error-minimizing-lbfgs"
+    # Adam's steps are small beside PGD's: five of them would use half of the budget.
+    steps: int = Field(default=20, ge=1, le=1000, description="T: steps on a picture in a noise step of the fit.")
+    perturb_steps: int = Field(default=20, ge=1, le=1000, description="two-phase: steps a picture once fitted.")
     penalty: float = Field(default=1.0, ge=0, description="c: weight of the squared L2 norm, values in 0 to 1.")
     step_size: float = Field(default=0.1, gt=0, le=2, description="Adam's learning rate, as a part of epsilon.")
 

@@ -24,7 +24,7 @@ _PAPER: dict[str, Any] = {
 _PAPER_CLASS_WISE = {"procedure": "two-phase", "steps": 1, "stop_error": 0.1}
 _PAPER_LBFGS = {"steps": 200, "perturb_steps": 200, "model_steps": 100}
 _FAST: dict[str, Any] = {"fit_samples": 2500, "perturb_steps": 3, "perturb_alpha": 0.4}
-_OF_PGD = ("alpha", "perturb_alpha")
+_OF_PGD = ("alpha", "perturb_alpha", "perturb_steps")
 
 
 def fields_of(preset: str, kind: str, form: str) -> dict[str, Any]:

@@ -23,7 +23,6 @@ def cells() -> list[Cell]:
     return [
         cell("class-wise, public, visual", "--form", "class-wise", *_PUBLIC),
         cell("class-wise, own", "--form", "class-wise"),
-        cell("two-phase, public, visual", *_PUBLIC),
     ]
 
 

@@ -55,7 +55,8 @@ def load(name: str, device: torch.device) -> Backbone:
     with torch.random.fork_rng(devices=[]):
         network = models.get_model(name, weights=None)
     if hasattr(network, "transform_input"):
-        network.transform_input = True  # googlenet and inception_v3 were trained on another scale than their preset's
+        # googlenet and inception_v3 bring pictures from their preset's scale to the one that they were trained on.
+        vars(network)["transform_input"] = True
     try:
         network.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:

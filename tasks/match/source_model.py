@@ -42,7 +42,7 @@ def without_leanings(predictions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean predictions [private, public] divided by how readily the network gives each answer; rows of sum 1 again.
 
     Pictures of another origin make it lean to a few answers, whatever they show: from cifar10match64 to CIFAR-10 it
-    says dog to half of the animals, and the largest mean prediction is right for 4 classes of 10; like this for 9.
+    says dog to half of the animals: the largest mean prediction is right for 4 classes of 10, like this for 9 or 10.
     The readiness is the mean over the private classes and over one more that it says nothing of (all answers alike),
     so that the fewer classes there are, the less is made of it; with a single one the order of its answers stays.
     """

@@ -62,4 +62,4 @@ def match(
 def with_pictures(names: Sequence[str], data: FitData) -> tuple[list[str], FitData]:
     """The classes of which there is a picture, and the same pictures labelled by their places among these."""
     there, labels = data.labels.unique(return_inverse=True)
-    return [names[i] for i in there.tolist()], replace(data, labels=labels, classes=len(there))
+    return [names[int(i)] for i in there], replace(data, labels=labels, classes=len(there))

@@ -39,9 +39,10 @@ def direction(gradient: Tensor, budget: "NoiseBudget") -> Tensor:
     """The steepest direction of unit size in the budget's norm, float [N, ...]: signs, or unit L2 length a picture."""
     if budget.norm == "linf":
         return gradient.sign()
-    flat = gradient.flatten(1)
-    norm = torch.linalg.vector_norm(flat, dim=1).clamp_min(torch.finfo(flat.dtype).tiny)
-    return gradient / norm.view(-1, *[1] * (gradient.ndim - 1))
+    tiny, shape = torch.finfo(gradient.dtype).tiny, (-1, *[1] * (gradient.ndim - 1))
+    # Scaled first: where a model is sure of its answer, the squares of the gradient are less than a float can hold.
+    scaled = gradient / gradient.flatten(1).abs().amax(1).clamp_min(tiny).view(shape)
+    return scaled / torch.linalg.vector_norm(scaled.flatten(1), dim=1).clamp_min(tiny).view(shape)
 
 
 def in_ball(delta: Tensor, radius: float) -> Tensor:

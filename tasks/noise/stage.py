@@ -41,8 +41,7 @@ def inputs_of(config: ProtectConfig, fit_on: Together, size: int, key: BucketKey
     """
     method = config.method
     joint = getattr(method, "procedure", None) == "joint"
-    left_out = {"max_bad_share", "max_pixels", "max_shard_bytes", "shard_size"}
-    sources = [each.digest if joint else each.source.model_dump(exclude=left_out) for each in fit_on.datasets]
+    sources = [each.digest if joint else each.identity for each in fit_on.datasets]
     return digest(
         methods.module_of(method.kind).VERSION,
         method,
@@ -64,13 +63,14 @@ def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
     fit_on = together(config, private, public)
     size = sample.working_size(private, config.method.working_size)
     inputs = inputs_of(config, fit_on, size, key)
+    journal = store.StoredJournal(store.folder_of(workspace, inputs), _tell)
     done = store.finished(workspace, inputs)
     if done is not None:
+        journal.clear()  # a run that was killed between its record and this line
         log(f"noise {inputs[:16]} is there already")
         return cached(done)
     device = pick_device(config.device)
     started = time.perf_counter()
-    journal = store.StoredJournal(store.folder_of(workspace, inputs), _tell)
     with gpu_gate(device.type):
         _check_memory(config, fit_on, size, device)
         data = fit_on.load(size, wanted_samples(config.method), key, device)

@@ -106,8 +106,7 @@ class StoredJournal:
         return self._resumed or any(part.went_on() for part in self._chapters)
 
     def clear(self) -> None:
-        """Remove what was kept: the fit is done."""
-        for part in self._chapters:
-            part.clear()
-        if self._folder.info(f"{self._name}.safetensors") is not None:
-            self._folder.delete(f"{self._name}.safetensors")
+        """Remove what was kept, in chapters too: the fit is done."""
+        for name in list(self._folder.list()):
+            if name.startswith(self._name):
+                self._folder.delete(name)

@@ -16,7 +16,7 @@ from schemas.noise import ErrorMinimizing
 from tasks.noise import stage as noise_stage
 from tasks.noise.store import StoredJournal
 from tests.flows.cli_helpers import Places, sample, unlearnable
-from tests.tasks.rewrite.helpers import config_of, files, tar_source
+from tests.tasks.rewrite.helpers import config_of, shards_of, tar_source
 from tests.tasks.shard.helpers import encoded, picture
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -157,7 +157,7 @@ def test_a_killed_fit_goes_on_and_gives_the_same_bytes(tmp_path, monkeypatch, fo
             protect(broken)
     (checkpoint,) = (tmp_path / "broken").rglob("checkpoint.safetensors")
     protect(broken)
-    assert files(broken.destination) == files(unbroken.destination)
+    assert shards_of(broken.destination) == shards_of(unbroken.destination)
     assert not checkpoint.exists()
     (record,) = (tmp_path / "broken").rglob("noise/*/record.json")
     folder = Folder(str(record.parent))

@@ -114,7 +114,7 @@ def test_a_done_shard_shows_as_cached_on_the_server(tmp_path):
     while time.monotonic() < deadline and len(names) < 3:
         with get_client(sync_client=True) as client:
             runs = client.read_task_runs(task_run_filter=of_this_run)
-        names = {r.name: r.state.name for r in runs if r.name.startswith("rewrite ") and r.state.is_final()}
+        names = {r.name: r.state.name for r in runs if r.name.startswith("rewrite ") and r.state and r.state.is_final()}
         time.sleep(0.2)
     assert names == {f"rewrite train-{i:06d}.tar": "Cached" for i in range(3)}
 

@@ -8,22 +8,28 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.base import Schema, Stored, canonical, digest
+from schemas.coverage import Coverage
 from schemas.dataset import DatasetManifest, ShardRecord, SourceSpec
 from schemas.evaluate import Countermeasure, EpochPoint, EvaluateConfig, Grayscale, Jpeg, Recipe, Victim, VictimRun
+from schemas.fitted import FitRound, NoiseRecord
+from schemas.matching import ClassMatch, Mapping
 from schemas.noise import (
     MAX_EPSILON,
-    Coverage,
+    MAX_EPSILON_L2,
+    Application,
+    ErrorMaximizing,
     ErrorMinimizing,
-    FitRound,
+    ErrorMinimizingLBFGS,
     NoiseBudget,
     NoiseMethod,
-    NoiseRecord,
+    Placement,
     RandomNoise,
 )
-from schemas.protect import ClassMatch, Mapping, ProtectConfig
+from schemas.protect import ProtectConfig
 from schemas.report import ReportContext
 
-CONFIGS = [SourceSpec, ProtectConfig, EvaluateConfig, NoiseBudget, ErrorMinimizing, RandomNoise, Coverage, Recipe]
+METHODS = [ErrorMinimizing, ErrorMinimizingLBFGS, ErrorMaximizing, RandomNoise]
+CONFIGS = [SourceSpec, ProtectConfig, EvaluateConfig, NoiseBudget, Placement, Application, *METHODS, Coverage, Recipe]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -209,6 +215,12 @@ class TestJson:
                 countermeasures=(Jpeg(quality=30), Grayscale()),
             ),
             manifest(shard()),
+            noise_record(
+                application=Application(placement=Placement(patch=8), mixture="two-sets"), resumed=True, rounds=()
+            ),
+            noise_record(
+                method=ErrorMaximizing(form="class-wise"), budget=NoiseBudget(norm="l2", epsilon=500), rounds=()
+            ),
             Mapping(inputs="i", how="name", matches=(ClassMatch(private="a", public="b"),)),
         ],
         ids=lambda record: type(record).__name__,
@@ -216,7 +228,7 @@ class TestJson:
     def test_a_record_comes_back_as_it_was(self, record):
         assert type(record).model_validate_json(record.model_dump_json()) == record
 
-    @pytest.mark.parametrize(("union", "kinds"), [(NoiseMethod, 2), (Victim, 2), (Countermeasure, 3)])
+    @pytest.mark.parametrize(("union", "kinds"), [(NoiseMethod, 4), (Victim, 2), (Countermeasure, 3)])
     def test_a_member_of_a_union_is_chosen_by_its_kind(self, union, kinds):
         adapter = TypeAdapter(union)
         mapping = adapter.json_schema()["discriminator"]["mapping"]
@@ -236,6 +248,34 @@ class TestLimits:
     @given(st.integers(1, MAX_EPSILON))
     def test_every_budget_in_its_range_is_taken(self, epsilon):
         assert NoiseBudget(epsilon=epsilon).epsilon == epsilon
+
+    @given(st.integers(1, MAX_EPSILON_L2))
+    def test_a_larger_number_bounds_an_l2_norm_only(self, epsilon):
+        assert NoiseBudget(norm="l2", epsilon=epsilon).epsilon == epsilon
+        if epsilon > MAX_EPSILON:
+            with pytest.raises(ValidationError, match="at most 64 with norm linf"):
+                NoiseBudget(norm="linf", epsilon=epsilon)
+
+    @pytest.mark.parametrize("epsilon", [0, -1, MAX_EPSILON_L2 + 1, 8.5, None])
+    def test_an_l2_budget_has_its_range_too(self, epsilon):
+        with pytest.raises(ValidationError, match="epsilon"):
+            NoiseBudget(norm="l2", epsilon=epsilon)
+
+    @pytest.mark.parametrize("mixture", ["two-sets", "with-uniform"])
+    @pytest.mark.parametrize("schema", METHODS)
+    def test_mixtures_are_for_class_wise_noise(self, schema, mixture):
+        laid = Application(mixture=mixture)
+        assert protect_config(method=schema(form="class-wise"), application=laid).application.mixture == mixture
+        with pytest.raises(ValidationError, match="class-wise"):
+            protect_config(method=schema(form="sample-wise"), application=laid)
+        assert protect_config(method=schema(form="sample-wise")).application.mixture == "none"
+
+    @pytest.mark.parametrize("how", ["visual", "context"])
+    def test_matching_by_looks_or_context_needs_public_data(self, how):
+        with pytest.raises(ValidationError, match="public dataset"):
+            protect_config(matching={"how": how})
+        assert protect_config(matching={"how": how}, public=SourceSpec(url="p")).matching.how == how
+        assert protect_config(matching={"how": "name"}).public is None
 
     def test_joint_noise_is_not_class_wise(self):
         with pytest.raises(ValidationError, match="joint"):
@@ -259,6 +299,21 @@ class TestLimits:
             (ErrorMinimizing, "subset", 0),
             (ErrorMinimizing, "batch_size", 0),
             (ErrorMinimizing, "form", "patch-wise"),
+            (ErrorMinimizing, "source_model", "vgg"),
+            (ErrorMinimizing, "working_size", 7),
+            (ErrorMinimizing, "widths", (8, 8, 8)),
+            (ErrorMinimizingLBFGS, "penalty", -1),
+            (ErrorMinimizingLBFGS, "step_size", 0),
+            (ErrorMinimizingLBFGS, "alpha", 0.1),
+            (ErrorMaximizing, "steps", 0),
+            (ErrorMaximizing, "stop_error", 0),
+            (ErrorMaximizing, "stop_error", 1.1),
+            (ErrorMaximizing, "procedure", "joint"),
+            (Placement, "patch", 0),
+            (Placement, "place", "corner"),
+            (Application, "mixture", "three-sets"),
+            (Application, "arithmetic", "rounded"),
+            (NoiseBudget, "norm", "l1"),
             (Recipe, "epochs", 0),
             (Recipe, "batch_size", 1),
             (Recipe, "schedule", "none"),
@@ -309,9 +364,15 @@ class TestMeaning:
         mapping = Mapping(inputs="i", how="file", matches=matches)
         assert mapping.public_indices(("x", "y", "z")) == (1, 0, 1)
 
-    def test_only_a_fit_that_ended_at_its_cap_did_not_converge(self):
-        converged = {stopped: noise_record(stopped=stopped).converged for stopped in ("at-lambda", "at-cap", "no-fit")}
-        assert converged == {"at-lambda": True, "at-cap": False, "no-fit": True}
+    def test_a_fit_that_ended_above_its_target_did_not_converge(self):
+        ends = ("at-lambda", "at-cap", "diverged", "no-fit")
+        converged = {stopped: noise_record(stopped=stopped).converged for stopped in ends}
+        assert converged == {"at-lambda": True, "at-cap": False, "diverged": False, "no-fit": True}
+
+    def test_the_error_of_a_fit_is_that_of_the_round_that_was_kept(self):
+        rounds = tuple(FitRound(round=i, error=i / 10, loss=1, seconds=1, image_steps=1) for i in (1, 2, 3))
+        assert noise_record(rounds=rounds, kept_round=2).error == 0.2
+        assert noise_record(rounds=(), kept_round=None).error is None
 
     def test_a_countermeasure_is_named_with_what_shapes_it(self):
         assert [Jpeg(quality=30).name, Grayscale().name] == ["jpeg-30", "grayscale"]

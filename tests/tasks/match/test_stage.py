@@ -89,6 +89,16 @@ def test_a_rerun_takes_the_mapping_that_is_there(private, public, tmp_path, line
     assert len(trainings) == 1
 
 
+def test_a_new_shard_leaves_the_mapping_as_it_is(private, public, tmp_path, trainings):
+    asked = config(tmp_path, private, public)
+    mapping, _ = run(asked, private, public)
+    more = private.shards[0].model_copy(update={"name": "train-000009.tar", "sha256": "9" * 64})
+    again, cached = run(asked, private.model_copy(update={"shards": (*private.shards, more)}), public)
+    assert cached
+    assert again == mapping
+    assert len(trainings) == 1
+
+
 def test_what_shapes_the_scores_has_them_made_again(private, public, tmp_path, trainings, monkeypatch):
     short = QUICK.model_copy(update={"epochs": 1})
     asked = config(tmp_path, private, public, VISUAL.model_copy(update={"training": short}))
@@ -99,8 +109,8 @@ def test_what_shapes_the_scores_has_them_made_again(private, public, tmp_path, t
         mapping, cached = run(config(tmp_path, private, public, matching), private, public)
         assert not cached
         digests.add(mapping.inputs)
-    fewer = public.model_copy(update={"shards": (public.shards[0].model_copy(update={"bad_positions": (0,)}),)})
-    digests.add(run(asked, private, fewer)[0].inputs)
+    moved = public.model_copy(update={"source": public.source.model_copy(update={"limit": 30})})
+    digests.add(run(asked, private, moved)[0].inputs)
     monkeypatch.setenv("UNLEARNABLE_KEY", "quite another key")
     digests.add(run(asked, private, public)[0].inputs)
     assert len(digests) == len(trainings) == 5

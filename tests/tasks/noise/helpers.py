@@ -3,8 +3,10 @@
 import functools
 
 import numpy as np
+import pytest
 import torch
 
+from infra import devices
 from infra.keys import BucketKey
 from schemas.noise import (
     Application,
@@ -105,9 +107,11 @@ def protected(data, noise, budget):
 
 @functools.cache
 def trained_net(size=8):
-    """A small net that has learned the easy data, folded, and the data."""
+    """A small net that has learned the easy data in fp32, folded, and the data."""
     images, labels = easy(96, size=size)
     model = small_net()
-    for _ in train(model, images, labels, plan(epochs=4), unchanged, seed=0):
-        pass
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(devices, "fast_bf16", lambda kind: False)
+        for _ in train(model, images, labels, plan(epochs=4), unchanged, seed=0):
+            pass
     return fold(model), images, labels

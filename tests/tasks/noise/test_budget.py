@@ -169,13 +169,13 @@ class TestBounds:
 
 class TestDirection:
     @ANY
-    @given(NORMS, st.integers(0, 99))
-    def test_it_has_unit_size_in_the_norm_and_goes_up(self, norm, seed):
-        gradient = torch.randn(3, 3, 4, 4, generator=torch.Generator().manual_seed(seed)) * 1e-3
+    @given(NORMS, st.integers(0, 99), st.sampled_from([1e-35, 1e-30, 1e-20, 1e-3, 1.0, 1e20]))
+    def test_it_has_unit_size_in_the_norm_and_goes_up(self, norm, seed, size):
+        gradient = torch.randn(3, 3, 4, 4, generator=torch.Generator().manual_seed(seed)) * size
         found = direction(gradient, budget_of(norm, 8))
         sizes = found.abs().amax((1, 2, 3)) if norm == "linf" else found.flatten(1).norm(dim=1)
         torch.testing.assert_close(sizes, torch.ones(3))
-        assert ((found * gradient).sum((1, 2, 3)) > 0).all()
+        assert ((found * gradient.double()).sum((1, 2, 3)) > 0).all()
 
     @pytest.mark.parametrize("norm", ["linf", "l2"])
     def test_no_gradient_is_no_step(self, norm):

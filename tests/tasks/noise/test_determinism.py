@@ -102,7 +102,7 @@ class TestCompany:
         assert len(whole.unique(dim=0)) > 20
 
     @pytest.mark.parametrize("name", SAMPLE_WISE)
-    @pytest.mark.parametrize("length", [1, 3, 5, 8, 11])
+    @pytest.mark.parametrize("length", [1, 5, 11])
     def test_the_size_of_a_batch_does_not_matter(self, name, length):
         data, spec = fit_data(24), spec_of(name)
         made = perturber(spec, fit(spec, data), data)
