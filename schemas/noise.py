@@ -35,7 +35,7 @@ class NoiseBudget(Schema):
     @model_validator(mode="after")
     def _imperceptible(self) -> "NoiseBudget":
         if self.norm == "linf" and self.epsilon > MAX_EPSILON:
-            raise ValueError(f"epsilon is at most {MAX_EPSILON} with norm linf")
+            raise ValueError(f"epsilon is at most {MAX_EPSILON} with norm linf (given: {self.epsilon})")
         return self
 
 
@@ -57,7 +57,7 @@ class Placement(Schema):
 class Application(Schema):
     """How noise is laid onto a picture."""
 
-    placement: Placement = Placement()
+    placement: Placement = Field(default=Placement(), description="Where in a picture the noise lies.")
     mixture: Literal["none", "two-sets", "with-uniform"] = Field(
         default="none",
         description="Class-wise noise only. two-sets: a second set is made, and each picture takes one of the two; "

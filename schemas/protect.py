@@ -23,7 +23,9 @@ class ProtectConfig(Schema):
     )
     budget: NoiseBudget = NoiseBudget()
     method: NoiseMethod = Field(default=ErrorMinimizing(), description="How the noise is made.")
-    application: Application = Application()
+    application: Application = Field(
+        default=Application(), description="Where noise lies, whether it is mixed, and by which arithmetic it is added."
+    )
     coverage: Coverage = Coverage()
     public: SourceSpec | None = Field(
         default=None, description="Public source dataset to fit the noise on; None: the private data itself."

@@ -59,6 +59,7 @@ def cells() -> list[Cell]:
     of_paper = {form: ErrorMinimizing.model_validate({**paper, "form": form}) for form in forms}
     fast = {form: ErrorMinimizing.model_validate({**small, "preset": "fast", "form": form}) for form in forms}
     appendix = {form: ErrorMinimizingLBFGS.model_validate({**paper, "form": form, "max_rounds": 4}) for form in forms}
+    penalised = {form: ErrorMinimizingLBFGS.model_validate({**small, "form": form}) for form in forms}
     adverse = {form: ErrorMaximizing.model_validate({**trained, "form": form}) for form in forms}
     test = partial(digits, "test")
     return [
@@ -69,6 +70,7 @@ def cells() -> list[Cell]:
         _cell("error-minimizing, class-wise, standard", CLASS),
         *(_cell(f"error-minimizing, {form}, fast", fast[form]) for form in forms),
         *(_cell(f"error-minimizing, {form}, paper", of_paper[form]) for form in forms),
+        *(_cell(f"L-BFGS form, {form}, standard", penalised[form]) for form in forms),
         *(_cell(f"L-BFGS form, {form}, paper", appendix[form]) for form in forms),
         *(
             _cell(f"patch {side}, class-wise", CLASS, application=Application(placement=Placement(patch=side)))

@@ -219,7 +219,7 @@ class TestNumbersAndNames:
         ("more", "needles"),
         [
             (("--epsilon", 0), ("budget.epsilon", "0", "greater than or equal to 1")),
-            (("--epsilon", 65), ("budget.epsilon", "65", "less than or equal to 64")),
+            (("--epsilon", 65), ("budget", "epsilon", "65", "at most 64")),
             (("--epsilon", "x"), ("--epsilon", "integer", "unlearnable protect --help")),
             (("--epsilon", "8.5"), ("--epsilon", "integer", "unlearnable protect --help")),
             (("--epsilon", -1), ("budget.epsilon", "-1")),

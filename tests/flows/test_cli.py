@@ -209,7 +209,7 @@ class TestVerify:
     def test_a_good_destination_passes(self, cli, command):
         said = cli(*command, "--json")
         assert said.status == 0
-        assert set(said.json) == {"ok", "samples", "max_abs_change", "problems"}
+        assert set(said.json) == {"ok", "samples", "max_abs_change", "max_l2", "problems"}
         assert (said.json["ok"], said.json["samples"], said.json["problems"]) == (True, 8, [])
         assert 0 < said.json["max_abs_change"] <= 8
         assert cli(*command).out.startswith("ok: 8 samples")

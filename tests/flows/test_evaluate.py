@@ -193,7 +193,7 @@ def test_a_place_that_is_no_copy_is_refused(tmp_path, no_training):
 
 def test_two_copies_that_a_report_could_not_tell_apart_are_refused(copies, tmp_path, no_training):
     twin = shutil.copytree(copies[0], tmp_path / "twin")
-    with pytest.raises(ConfigurationError, match="same method, form, epsilon and fraction"):
+    with pytest.raises(ConfigurationError, match="same method, form, epsilon, fraction and variant"):
         evaluate(evaluation([copies[0], str(twin)], tmp_path / "w"))
 
 
