@@ -1,6 +1,7 @@
 """What all tests share: a Prefect server of their own, one thread a network, and the real data where it is."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,12 @@ _REPOSITORY = Path(__file__).parents[1]
 def one_thread() -> None:
     """For pictures as small as the tests', threads cost more than they give."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def heeds_interrupts() -> None:
+    """A shell that runs the tests in its background has them ignore Ctrl-C, and all that they start with them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

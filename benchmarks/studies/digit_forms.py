@@ -99,5 +99,4 @@ def cells() -> list[Cell]:
 
 
 if __name__ == "__main__":
-    rows = lab.run("benchmarks.studies.digit_forms", cells())
-    lab.write(lab.RESULTS / "digit_forms.json", {"command": "python -m benchmarks.studies.digit_forms", "rows": rows})
+    lab.main("benchmarks.studies.digit_forms", cells())

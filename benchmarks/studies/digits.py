@@ -52,5 +52,4 @@ def cells() -> list[Cell]:
 
 
 if __name__ == "__main__":
-    rows = lab.run("benchmarks.studies.digits", cells())
-    lab.write(lab.RESULTS / "digits.json", {"command": "python -m benchmarks.studies.digits", "rows": rows})
+    lab.main("benchmarks.studies.digits", cells())

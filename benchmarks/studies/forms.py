@@ -3,7 +3,6 @@
 With names of cells it makes those alone. Fits and runs are remembered, so it goes on where it was stopped.
 """
 
-import sys
 from functools import partial
 
 import torch
@@ -100,8 +99,4 @@ def cells() -> list[Cell]:
 
 
 if __name__ == "__main__":
-    asked = sys.argv[1:]
-    chosen = [cell for cell in cells() if not asked or cell.name in asked]
-    rows = lab.run("benchmarks.studies.forms", chosen)
-    if not asked:
-        lab.write(lab.RESULTS / "forms.json", {"command": "python -m benchmarks.studies.forms", "rows": rows})
+    lab.main("benchmarks.studies.forms", cells())

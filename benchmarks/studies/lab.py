@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -145,6 +146,23 @@ def run(module: str, cells: Sequence[Cell], processes: int = 2) -> list[dict[str
                     rows[cell.name]["runs"].append({"victim": victim.name, **future.result()})
                     print(f"{cell.name}: {victim.name} {future.result()['test_accuracy']}", flush=True)
     return [{"cell": cell.name, **rows[cell.name]} for cell in cells]
+
+
+def main(module: str, cells: Sequence[Cell]) -> None:
+    """Run the cells that the command names, or all, and put their rows into benchmarks/results/NAME.json."""
+    asked = sys.argv[1:]
+    rows = run(module, [cell for cell in cells if not asked or cell.name in asked])
+    file = RESULTS / f"{module.rpartition('.')[2]}.json"
+    before = json.loads(file.read_text())["rows"] if file.exists() else []
+    known = {row["cell"]: row for row in [*before, *rows]}
+    order = [known[cell.name] for cell in cells if cell.name in known]
+    write(file, {"command": f"python -m {module}", "threads": 1, "processor": processor(), "rows": order})
+
+
+def processor() -> str:
+    """The processor's name, as the machine tells it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def _one_thread() -> None:

@@ -27,5 +27,4 @@ def cells() -> list[Cell]:
 
 
 if __name__ == "__main__":
-    rows = lab.run("benchmarks.studies.transfer", cells())
-    lab.write(lab.RESULTS / "transfer.json", {"command": "python -m benchmarks.studies.transfer", "rows": rows})
+    lab.main("benchmarks.studies.transfer", cells())

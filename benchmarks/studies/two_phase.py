@@ -4,7 +4,6 @@ Two data sets, two victims, noise fitted on the private pictures and on public o
 net throughout. Fits and runs are remembered, so it goes on where it was stopped.
 """
 
-import sys
 from functools import partial
 
 from benchmarks.studies import lab
@@ -80,7 +79,4 @@ def cells() -> list[Cell]:
 
 
 if __name__ == "__main__":
-    asked = sys.argv[1:]
-    rows = lab.run("benchmarks.studies.two_phase", [cell for cell in cells() if not asked or cell.name in asked])
-    if not asked:
-        lab.write(lab.RESULTS / "two_phase.json", {"command": "python -m benchmarks.studies.two_phase", "rows": rows})
+    lab.main("benchmarks.studies.two_phase", cells())
