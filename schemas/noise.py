@@ -14,6 +14,14 @@ from schemas.recipe import TinyRecipe
 
 Form = Literal["class-wise", "sample-wise"]
 Procedure = Literal["two-phase", "joint"]
+WorkingSize = Annotated[
+    int | None,
+    Field(ge=8, le=1024, description="Side in pixels at which noise is made; None: the pictures' own, at most 224."),
+]
+Widths = Annotated[
+    tuple[int, int, int, int] | None,
+    Field(description="Channels of the source model's four stages; None: the network's own."),
+]
 MAX_EPSILON = 64
 MAX_EPSILON_L2 = 65535
 
@@ -81,15 +89,8 @@ class MinMin(Schema):
         "shard by shard. joint: the paper's algorithm; all pictures in memory.",
     )
     source_model: NetworkName = Field(default="tiny", description="The network the noise is made with.")
-    widths: tuple[int, int, int, int] | None = Field(
-        default=None, description="Channels of the source model's four stages; None: the network's own."
-    )
-    working_size: int | None = Field(
-        default=None,
-        ge=8,
-        le=1024,
-        description="Side in pixels at which noise is made; None: the pictures' own, at most 224.",
-    )
+    widths: Widths = None
+    working_size: WorkingSize = None
     fit_samples: int = Field(
         default=5000, ge=2, description="Pictures the fit sees: a stratified sample. joint takes all of them."
     )
@@ -154,15 +155,8 @@ class ErrorMaximizing(Schema):
     kind: Literal["error-maximizing"] = "error-maximizing"
     form: Form = Field(default="sample-wise", description="PGD on each sample, or one universal perturbation a class.")
     source_model: NetworkName = Field(default="tiny", description="The network the noise is made with.")
-    widths: tuple[int, int, int, int] | None = Field(
-        default=None, description="Channels of the source model's four stages; None: the network's own."
-    )
-    working_size: int | None = Field(
-        default=None,
-        ge=8,
-        le=1024,
-        description="Side in pixels at which noise is made; None: the pictures' own, at most 224.",
-    )
+    widths: Widths = None
+    working_size: WorkingSize = None
     fit_samples: int = Field(default=5000, ge=2, description="Pictures the fit sees: a stratified sample.")
     training: TinyRecipe = Field(default=TinyRecipe(), description="How the source model is trained first.")
     steps: int = Field(default=20, ge=1, le=1000, description="PGD steps a picture.")
@@ -180,12 +174,7 @@ class RandomNoise(Schema):
 
     kind: Literal["random"] = "random"
     form: Form = Field(default="sample-wise", description="One noise a sample, or one a class.")
-    working_size: int | None = Field(
-        default=None,
-        ge=8,
-        le=1024,
-        description="Side in pixels at which noise is made; None: the pictures' own, at most 224.",
-    )
+    working_size: WorkingSize = None
 
 
 NoiseMethod = Annotated[

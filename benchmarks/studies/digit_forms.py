@@ -6,12 +6,10 @@ on two cores and needs no data. Source models and victims are the small net with
 
 from functools import partial
 
-import torch
-
 from benchmarks.studies import lab
 from benchmarks.studies.digits import VICTIM, WIDTHS, digits
 from benchmarks.studies.lab import Cell, Made
-from benchmarks.studies.making import KEY, Protection, protect
+from benchmarks.studies.making import Protection, clean_part, protect
 from schemas.coverage import Coverage
 from schemas.noise import (
     Application,
@@ -24,7 +22,6 @@ from schemas.noise import (
     RandomNoise,
 )
 from schemas.recipe import TinyRecipe
-from tasks.rewrite.coverage import covered
 
 # 1,347 pictures: a round of ten steps of 64 sees half of them.
 _SMALL = {"widths": WIDTHS, "model_steps": 10, "batch_size": 64}
@@ -38,10 +35,7 @@ def _protected(wanted: Protection) -> Made:
 
 
 def _clean_part(fraction: float) -> Made:
-    data, coverage = digits("train"), Coverage(fraction=fraction)
-    left = torch.tensor([not covered(coverage, key, "", KEY) for key in data.keys])
-    part = data.part(left.nonzero().flatten())
-    return Made(part, {"samples": len(part.labels)})
+    return clean_part(digits("train"), fraction)
 
 
 def _cell(name: str, method: NoiseMethod, **more: object) -> Cell:

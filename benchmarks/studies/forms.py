@@ -5,12 +5,9 @@ With names of cells it makes those alone. Fits and runs are remembered, so it go
 
 from functools import partial
 
-import torch
-
 from benchmarks.studies import lab
 from benchmarks.studies.lab import Cell, Made, Set
-from benchmarks.studies.making import Protection, protect
-from infra.keys import BucketKey
+from benchmarks.studies.making import Protection, clean_part, protect
 from schemas.coverage import Coverage
 from schemas.noise import (
     Application,
@@ -21,9 +18,7 @@ from schemas.noise import (
     Placement,
     RandomNoise,
 )
-from tasks.rewrite.coverage import covered
 
-KEY = BucketKey(b"the key of the studies")
 SAMPLE = ErrorMinimizing()
 CLASS = ErrorMinimizing(form="class-wise")
 # The paper's recipe with the small source model; the fit is capped lower than the preset's 30 rounds.
@@ -51,11 +46,7 @@ def _clean() -> Made:
 
 
 def _clean_part(fraction: float) -> Made:
-    """What is left of the pictures when a share of them is protected: trained on alone."""
-    data, coverage = train_set(), Coverage(fraction=fraction)
-    left = torch.tensor([not covered(coverage, key, "", KEY) for key in data.keys])
-    part = data.part(left.nonzero().flatten())
-    return Made(part, {"samples": len(part.labels)})
+    return clean_part(train_set(), fraction)
 
 
 def _cell(name: str, method: NoiseMethod, **more: object) -> Cell:

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,7 @@ def accuracy(training: Set, test: Set, victim: Victim, seed: int) -> dict[str, A
     started = time.perf_counter()
     model = victims.build(victim, len(training.classes), training.images.shape[1], seed)
     model = model.to(memory_format=torch.channels_last)
-    change = partial(augment.standard, crop_padding=victim.recipe.crop_padding, flips=victim.recipe.flip)
+    change = augment.of(victim.recipe)
     for last in train.train(model, training.images, training.labels, victim.recipe, change, seed):
         final = last
     right = train.predict(model, test.images) == test.labels

@@ -143,3 +143,10 @@ def _alone(name: str):
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def clean_part(data: Set, fraction: float) -> Made:
+    """What is left of the pictures when a share of them is protected: trained on alone."""
+    left = [not covered(Coverage(fraction=fraction), key, "", KEY) for key in data.keys]
+    part = data.part(torch.tensor(left).nonzero().flatten())
+    return Made(part, {"samples": len(part.labels)})

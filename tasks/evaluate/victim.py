@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -72,7 +71,7 @@ def run(
     classes, size = len(training.classes), training.images.shape[1]
     model = build(victim, classes, size, seed).to(training.images.device).to(memory_format=torch.channels_last)
     images = prepare(countermeasure, training.images)
-    change = partial(augment.standard, crop_padding=victim.recipe.crop_padding, flips=victim.recipe.flip)
+    change = augment.of(victim.recipe)
     curve: list[Point] = []
     answers = torch.zeros_like(test.labels)
     for epoch in train.train(model, images, training.labels, victim.recipe, change, seed):

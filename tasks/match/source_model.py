@@ -57,7 +57,7 @@ def trained(public: FitData, recipe: "Recipe", seed: int, tell: Callable[[str], 
     """The network after its training on uint8 [N, S, S, 3]. Raises ConfigurationError when it diverges."""
     model = networks.build(NETWORK, public.classes, public.size, seed)
     model = model.to(public.images.device).to(memory_format=torch.channels_last)
-    change = partial(augment.standard, crop_padding=recipe.crop_padding, flips=recipe.flip)
+    change = augment.of(recipe)
     for epoch in train(model, public.images, public.labels, recipe, change, seed):
         if not math.isfinite(epoch.loss):
             raise _diverged()

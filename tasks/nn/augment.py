@@ -1,8 +1,15 @@
 """Augmentation of a whole batch at once, on the device that holds it."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from schemas.recipe import Recipe
 
 
 def crop(x: Tensor, padding: int, generator: torch.Generator) -> Tensor:
@@ -29,3 +36,8 @@ def standard(x: Tensor, generator: torch.Generator, crop_padding: int, flips: bo
     if crop_padding:
         x = crop(x, crop_padding, generator)
     return flip(x, generator) if flips else x
+
+
+def of(recipe: "Recipe") -> Callable[[Tensor, torch.Generator], Tensor]:
+    """What a recipe does to each batch: `standard`, as it asks."""
+    return partial(standard, crop_padding=recipe.crop_padding, flips=recipe.flip)

@@ -9,6 +9,7 @@ from infra.keys import BucketKey
 from schemas.dataset import DatasetManifest
 from schemas.noise import NoiseMethod
 from tasks.nn.batches import FitData
+from tasks.noise.memory import is_joint
 from tasks.shard import sample
 
 _PUBLIC = "public/"
@@ -26,23 +27,21 @@ class Together:
     public: DatasetManifest | None
     covered: Collection[str] | None = None
 
+    def __post_init__(self) -> None:
+        if not self.datasets:
+            raise ValueError("a fit needs a dataset")
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes by index; in a context public names are marked, for they may be the same."""
         if self.private is None or self.public is None:
-            return (self.private or self._public).class_names
+            return self.datasets[0].class_names
         return (*self.private.class_names, *(_PUBLIC + name for name in self.public.class_names))
 
     @property
     def datasets(self) -> tuple[DatasetManifest, ...]:
         """The datasets, the private one first."""
         return tuple(each for each in (self.private, self.public) if each is not None)
-
-    @property
-    def _public(self) -> DatasetManifest:
-        if self.public is None:
-            raise ValueError("a fit needs a dataset")
-        return self.public
 
     def counts(self) -> tuple[int, ...]:
         """Pictures that there are, for each dataset."""
@@ -80,4 +79,4 @@ def wanted_samples(method: NoiseMethod) -> int | None:
     """How many pictures a fit asks for: joint all (None); a method without a fit one a class only."""
     if method.kind == "random":
         return 1
-    return None if getattr(method, "procedure", None) == "joint" else method.fit_samples
+    return None if is_joint(method) else method.fit_samples

@@ -21,6 +21,11 @@ _PER_ACTIVATION = 1.5
 _BASE = 256 << 20
 
 
+def is_joint(method: "NoiseMethod") -> bool:
+    """True for noise that is made picture by picture in the fit, with all of them in memory."""
+    return getattr(method, "procedure", None) == "joint"
+
+
 def needed(method: "NoiseMethod", samples: int, size: int, classes: int) -> int:
     """Bytes that a fit on `samples` pictures of side `size` takes at its peak, an estimate from above."""
     pictures = samples * size * size * 3

@@ -22,7 +22,7 @@ from tasks.nn.train import sgd, step
 from tasks.noise.fitted import Round, Stopped
 from tasks.noise.journal import Journal
 from tasks.noise.measure import measure
-from tasks.noise.tensors import prefixed, under
+from tasks.noise.tensors import copied, prefixed, under
 
 if TYPE_CHECKING:
     from schemas.noise import MinMin
@@ -126,7 +126,7 @@ class _Fit:
         if not math.isfinite(loss) or number < self._first():
             return
         if self._kept is None or (error, loss) < (self._kept.error, self._kept.loss):
-            self._kept = Kept(number, error, loss, _copied(self._model.state_dict()), self._state.snapshot())
+            self._kept = Kept(number, error, loss, copied(self._model.state_dict()), self._state.snapshot())
 
     def _model_steps(self) -> int:
         data, passes = self._data, 0
@@ -144,7 +144,7 @@ class _Fit:
         parameters = list(self._model.parameters())
         momenta = {str(i): self._optimizer.state[p].get("momentum_buffer") for i, p in enumerate(parameters)}
         tensors = {
-            **prefixed("model", _copied(self._model.state_dict())),
+            **prefixed("model", copied(self._model.state_dict())),
             **prefixed("momentum", {name: m.cpu().contiguous() for name, m in momenta.items() if m is not None}),
             **prefixed("batches", self._batches.state()),
             **prefixed("noise", self._state.state()),
@@ -183,8 +183,3 @@ class _Fit:
         if kept.error <= self._method.stop_error:
             return "at-lambda"
         return "at-cap" if math.isfinite(self.rounds[-1].loss) else "diverged"
-
-
-def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A model's state, in memory of its own on the CPU."""
-    return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}

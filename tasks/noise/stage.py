@@ -40,7 +40,7 @@ def inputs_of(config: ProtectConfig, fit_on: Together, size: int, key: BucketKey
     by picture: it depends on every one of them.
     """
     method = config.method
-    joint = getattr(method, "procedure", None) == "joint"
+    joint = memory.is_joint(method)
     sources = [each.digest if joint else each.identity for each in fit_on.datasets]
     return digest(
         methods.module_of(method.kind).VERSION,
@@ -112,7 +112,7 @@ def _check_memory(config: ProtectConfig, fit_on: Together, size: int, device: to
     free = free_memory(device)
     there = "" if free is None else f" of {memory.gigabytes(free)} that are free"
     log(f"the fit sees {count} pictures and takes about {memory.gigabytes(needed)} of memory{there}")
-    memory.check(needed, free, joint=getattr(method, "procedure", None) == "joint")
+    memory.check(needed, free, joint=memory.is_joint(method))
 
 
 def _warn(record: NoiseRecord) -> None:

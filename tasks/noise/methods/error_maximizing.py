@@ -6,7 +6,6 @@ universal perturbation a class is made over passes through a subset (Huang et al
 
 import math
 import time
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -25,7 +24,7 @@ from tasks.noise.measure import measure
 from tasks.noise.method import MakesNoise
 from tasks.noise.pgd import Solver, ascent, error_and_loss
 from tasks.noise.placement import keyed, on
-from tasks.noise.tensors import under
+from tasks.noise.tensors import copied, under
 
 if TYPE_CHECKING:
     from schemas.noise import ErrorMaximizing
@@ -46,10 +45,11 @@ def fit(spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
     if method.form == "class-wise":
         frozen = fold(model)
         return fit_sets(spec, journal, lambda name, part: _universal(spec, data, solver, frozen, part, name))
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     tried = _try_out(spec, data, solver, fold(model))
     journal.heard(tried)
-    return Fitted(stored(state), (tried,), 1, "at-lambda" if tried.error >= method.stop_error else "at-cap")
+    return Fitted(
+        stored(copied(model.state_dict())), (tried,), 1, "at-lambda" if tried.error >= method.stop_error else "at-cap"
+    )
 
 
 def perturber(source: NoiseSource) -> MakesNoise:
@@ -83,12 +83,12 @@ def _trained(spec: NoiseSpec, data: FitData, journal: Journal) -> nn.Module:
     if saved is not None:
         model.load_state_dict(under("model", saved[0]))
         return model
-    change = partial(augment.standard, crop_padding=recipe.crop_padding, flips=recipe.flip)
+    change = augment.of(recipe)
     for epoch in train.train(model, data.images, data.labels, recipe, change, seed):
         if not math.isfinite(epoch.loss):
             problem = f"the source model's loss is not a number in epoch {epoch.epoch}"
             raise DataError(problem, "train it with a smaller learning rate")
-    part.save(stored({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}), {})
+    part.save(stored(copied(model.state_dict())), {})
     return model
 
 
