@@ -44,12 +44,12 @@ def random_batch(count: int, device: torch.device) -> Batch:
 
 def build(network: str, device: torch.device) -> nn.Module:
     """The network, in NCHW memory and train mode."""
-    return networks.build(network, CLASSES, SIZE, 0).to(device)
+    return build_ours(network, device).to(memory_format=torch.contiguous_format)
 
 
 def build_ours(network: str, device: torch.device) -> nn.Module:
     """The network as the product holds it."""
-    return build(network, device).to(memory_format=torch.channels_last)
+    return networks.build(network, CLASSES, SIZE, 0).to(device)
 
 
 def pgd(network: str, batch: Batch, steps: int) -> Callable[[], Tensor]:

@@ -77,7 +77,6 @@ def accuracy(training: Set, test: Set, victim: Victim, seed: int) -> dict[str, A
         return json.loads(file.read_text())
     started = time.perf_counter()
     model = victims.build(victim, len(training.classes), training.images.shape[1], seed)
-    model = model.to(memory_format=torch.channels_last)
     change = augment.of(victim.recipe)
     for last in train.train(model, training.images, training.labels, victim.recipe, change, seed):
         final = last

@@ -69,7 +69,7 @@ def run(
     """
     started = time.perf_counter()
     classes, size = len(training.classes), training.images.shape[1]
-    model = build(victim, classes, size, seed).to(training.images.device).to(memory_format=torch.channels_last)
+    model = build(victim, classes, size, seed).to(training.images.device)
     images = prepare(countermeasure, training.images)
     change = augment.of(victim.recipe)
     curve: list[Point] = []

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -55,8 +54,7 @@ def without_leanings(predictions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def trained(public: FitData, recipe: "Recipe", seed: int, tell: Callable[[str], None]) -> nn.Module:
     """The network after its training on uint8 [N, S, S, 3]. Raises ConfigurationError when it diverges."""
-    model = networks.build(NETWORK, public.classes, public.size, seed)
-    model = model.to(public.images.device).to(memory_format=torch.channels_last)
+    model = networks.build(NETWORK, public.classes, public.size, seed).to(public.images.device)
     change = augment.of(recipe)
     for epoch in train(model, public.images, public.labels, recipe, change, seed):
         if not math.isfinite(epoch.loss):

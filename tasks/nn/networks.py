@@ -73,19 +73,24 @@ def resnet18_cifar(classes: int, widths: Sequence[int] = RESNET_WIDTHS) -> nn.Mo
 def build(name: str, classes: int, size: int, seed: int, widths: Sequence[int] | None = None) -> nn.Module:
     """The network `name` (tiny, resnet18) for `classes` classes and pictures of side `size`, initialised by `seed`.
 
-    `widths` are the channels of its four stages; None: its own. ResNet-18 takes its CIFAR form below 64 pixels and
-    torchvision's from 64, where the stock stem no longer gives other numbers; torchvision's has no widths but its
-    own. Raises ValueError for an unknown name.
+    It lies on the CPU, in channels_last memory. `widths` are the channels of its four stages; None: its own. ResNet-18
+    takes its CIFAR form below 64 pixels and torchvision's from 64, where the stock stem no longer gives other numbers;
+    torchvision's has no widths but its own. Raises ValueError for an unknown name.
     """
     with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name == "tiny":
-            return tiny(classes, widths or TINY_WIDTHS)
-        narrow = widths is not None and tuple(widths) != RESNET_WIDTHS
-        if name == "resnet18" and (size < _STOCK_FROM or narrow):
-            return resnet18_cifar(classes, widths or RESNET_WIDTHS)
-        if name == "resnet18":
-            from torchvision.models import resnet18
+            network = tiny(classes, widths or TINY_WIDTHS)
+        elif name == "resnet18":
+            network = _resnet18(classes, size, tuple(widths or RESNET_WIDTHS))
+        else:
+            raise ValueError(f"no network is called {name}")
+    return network.to(memory_format=torch.channels_last)
 
-            return resnet18(weights=None, num_classes=classes)
-    raise ValueError(f"no network is called {name}")
+
+def _resnet18(classes: int, size: int, widths: tuple[int, ...]) -> nn.Module:
+    if size < _STOCK_FROM or widths != RESNET_WIDTHS:
+        return resnet18_cifar(classes, widths)
+    from torchvision.models import resnet18
+
+    return resnet18(weights=None, num_classes=classes)

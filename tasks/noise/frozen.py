@@ -30,7 +30,7 @@ class Frozen:
         self._source, self._solver, self._batch = source, solver, method.batch_size
         model = networks.build(method.source_model, source.classes, source.size, 0, method.widths)
         model.load_state_dict(under("model", source.tensors))
-        self._model: nn.Module = fold(model.to(source.device).to(memory_format=torch.channels_last))
+        self._model: nn.Module = fold(model.to(source.device))
 
     def noise(self, batch: Batch) -> Tensor:
         """Noise int8 [B, S, S, 3] in 1/255 steps, within the budget."""

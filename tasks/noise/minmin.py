@@ -94,7 +94,7 @@ class _Fit:
     def __init__(self, method: "MinMin", data: FitData, state: NoiseState, seed: int):
         self._method, self._data, self._state = method, data, state
         model = networks.build(method.source_model, data.classes, data.size, seed, method.widths)
-        self._model = model.to(data.images.device).to(memory_format=torch.channels_last)
+        self._model = model.to(data.images.device)
         self._optimizer = sgd(self._model, method.lr, method.momentum, method.weight_decay)
         generator = torch.Generator().manual_seed(seed)
         # The iterator runs on through the rounds; it does not start again in each.

@@ -76,8 +76,7 @@ def _trained(spec: NoiseSpec, data: FitData, journal: Journal) -> nn.Module:
     """The source model after ordinary training; from the journal when it was trained before."""
     method, recipe = _method(spec), _method(spec).training
     seed = spec.key.seed("error-maximizing", "source-model")
-    model = networks.build(method.source_model, data.classes, data.size, seed, method.widths)
-    model = model.to(data.images.device).to(memory_format=torch.channels_last)
+    model = networks.build(method.source_model, data.classes, data.size, seed, method.widths).to(data.images.device)
     part = journal.chapter("source-model")
     saved = part.load()
     if saved is not None:

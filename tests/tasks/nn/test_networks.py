@@ -66,3 +66,9 @@ def test_a_shortcut_of_the_same_shape_is_the_identity():
     model = resnet18_cifar(10)
     blocks = [m for m in model.modules() if isinstance(m, networks._Block)]
     assert [isinstance(b.shortcut, nn.Identity) for b in blocks] == [True, True] + [False, True] * 3
+
+
+@pytest.mark.parametrize(("name", "size"), [("tiny", 32), ("resnet18", 32), ("resnet18", 64)])
+def test_a_network_lies_in_channels_last_memory(name, size):
+    convolutions = [m for m in build(name, 10, size, seed=0).modules() if isinstance(m, nn.Conv2d)]
+    assert all(c.weight.is_contiguous(memory_format=torch.channels_last) for c in convolutions)
