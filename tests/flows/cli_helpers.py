@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from prefect.settings import temporary_settings
 from flows.cli.main import main
 from tests.tasks.shard.helpers import picture, tarred
 
+SCRIPT = Path(sys.executable).parent / "unlearnable"
 KEY = "a key for the tests only"
 PROGRESS = ("index: ", "fit: ", "rewrite: ", "verify: ", "evaluate: ")
 
@@ -153,3 +155,40 @@ def failing_writes(
 
     patch.setattr(os, "replace", replace)
     return failed
+
+
+def refuse(cli, places, status, *needles, command=None, finished=()):
+    """Run a command that must fail with `status` and one line that holds all `needles`, and that loses nothing.
+
+    Below the places' folder nothing may change or be added but for the workspace, and for the shards `finished`.
+    """
+    before = tree(places.root)
+    said = cli(*(command or places.protect))
+    after = tree(places.root)
+    assert said.status == status, said
+    line = said.error
+    assert [str(needle) for needle in needles if str(needle) not in line] == [], line
+    assert "; " in line, "no mend"
+    assert "Traceback" not in said.err
+    assert said.out == ""
+    assert {name: after.get(name) for name in before} == before
+    added = {name for name in after.keys() - before.keys() if name.partition("/")[0] != places.workspace.name}
+    assert added == {f"{places.destination.name}/{name}" for name in finished} | (
+        {places.destination.name} if finished else set()
+    )
+    return line
+
+
+def environment(folder: Path, server: str | None = None) -> dict[str, str]:
+    """Of a process with a Prefect home of its own, and with a server of its own unless one is named."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    address = {} if server is None else {"PREFECT_API_URL": server}
+    return {**plain, **address, "PREFECT_HOME": str(folder / "prefect"), "UNLEARNABLE_KEY": KEY, "OMP_NUM_THREADS": "1"}
+
+
+def process(*arguments: object, cwd: Path, server: str | None = None) -> Said:
+    """The installed script, in a process of its own."""
+    command = [SCRIPT, *map(str, arguments)]
+    plain = environment(cwd, server)
+    done = subprocess.run(command, cwd=cwd, env=plain, capture_output=True, text=True, check=False)
+    return Said(done.returncode, done.stdout, done.stderr)

@@ -8,6 +8,8 @@ from tasks.noise import stage as noise_stage
 from tasks.report import stage as report_stage
 from tasks.rewrite import stage as rewrite_stage
 from tasks.shard import stage as shard_stage
+from tests.flows.cli_helpers import KEY, Places, unlearnable
+from tests.tasks.shard.helpers import shard
 
 TASKS = (
     shard_stage.plan_source,
@@ -29,6 +31,28 @@ def no_waiting(monkeypatch):
     """Tasks try again at once; how often is theirs to say."""
     for task in TASKS:
         monkeypatch.setattr(task, "retry_delay_seconds", [0] * task.retries)
+
+
+@pytest.fixture
+def cli(prefect_server, monkeypatch):
+    """The command line in this process, with a key."""
+    monkeypatch.setenv("UNLEARNABLE_KEY", KEY)
+    return unlearnable
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Three places of a job, empty."""
+    return Places(tmp_path)
+
+
+@pytest.fixture
+def two_shards(tmp_path):
+    """The places of a job whose source holds two shards of four pictures."""
+    found = Places(tmp_path)
+    found.put("a.tar", shard(4))
+    found.put("b.tar", shard(4, first=4))
+    return found
 
 
 @pytest.fixture

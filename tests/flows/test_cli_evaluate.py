@@ -1,0 +1,124 @@
+"""`evaluate`, `status` and `report` on the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.status import JobStatus
+from tests.flows.cli_helpers import KEY, Places, tree, unlearnable
+
+RESULT_KEYS = {
+    "dataset",
+    "method",
+    "form",
+    "epsilon",
+    "fraction",
+    "victim",
+    "countermeasure",
+    "seed",
+    "test_accuracy",
+    "peak_test_accuracy",
+    "train_accuracy",
+    "epochs",
+    "seconds",
+}
+
+
+def evaluate(places: Places) -> tuple[object, ...]:
+    """Arguments of the quickest evaluation of protected digits."""
+    command = ("evaluate", places.destination, "--clean", "digits", "--test", "digits")
+    return (*command, "--workspace", places.workspace, "--epochs", 1, "--seeds", 1)
+
+
+@pytest.fixture(scope="module")
+def done(prefect_server, tmp_path_factory):
+    """Digits protected and evaluated once: (places, what evaluate said)."""
+    places = Places(tmp_path_factory.mktemp("digits"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNLEARNABLE_KEY", KEY)
+        command = ("protect", "digits", places.destination, "--workspace", places.workspace, "--limit", 60)
+        assert unlearnable(*command, "--method", "random", "--epsilon", 5).status == 0
+        return places, unlearnable(*evaluate(places), "--json")
+
+
+class TestEvaluate:
+    def test_json_has_the_stable_keys(self, done):
+        _, said = done
+        assert said.status == 0
+        assert set(said.json) == {"results", "report"}
+        assert [set(row) >= RESULT_KEYS for row in said.json["results"]] == [True, True]
+        assert Path(said.json["report"]).is_file()
+        assert said.err.splitlines()[-1].startswith("evaluate: 2 epochs in ")
+
+    def test_accuracies_are_in_percent(self, done):
+        _, said = done
+        for row in said.json["results"]:
+            right = row["test_accuracy"] * 450 / 100
+            assert right == pytest.approx(round(right), abs=0.03)
+            assert 0 < row["test_accuracy"] <= row["peak_test_accuracy"] <= 100
+        assert max(row["test_accuracy"] for row in said.json["results"]) > 1
+
+    def test_the_clean_baseline_has_method_none(self, done):
+        _, said = done
+        clean, protected = said.json["results"]
+        assert (clean["method"], clean["form"], clean["epsilon"]) == ("none", "none", 0)
+        assert (protected["method"], protected["form"], protected["epsilon"]) == ("random", "sample-wise", 5)
+        for row in (clean, protected):
+            assert (row["dataset"], row["victim"], row["countermeasure"]) == ("digits", "tiny", "none")
+            assert (row["seed"], row["epochs"]) == (0, 1)
+
+    def test_without_json_it_prints_the_table_the_verdict_and_the_report(self, cli, done):
+        said = cli(*evaluate(done[0]))
+        assert said.status == 0
+        assert "Accuracy on clean test pictures" in said.out
+        assert f"Report: {done[0].workspace}/reports/" in said.out.splitlines()[-1]
+
+    def test_status_tells_where_the_job_stands(self, cli, done):
+        places, _ = done
+        found = cli("status", places.workspace, "--json").json
+        assert set(found) == set(JobStatus.model_fields)
+        assert (found["published"], found["source"], found["samples"]) == (True, "digits", 60)
+        assert (found["rewritten_shards"], found["protected"]) == (1, 60)
+        assert found["reports"] >= 1
+        assert "rewritten    1 shards, 60 samples protected" in cli("status", places.workspace).out
+
+    def test_report_lists_and_exports(self, cli, done, tmp_path):
+        places, said = done
+        name = Path(said.json["report"]).parent.name
+        listed = cli("report", places.workspace, "--json").json
+        assert listed[name]["rows"] == 2
+        assert listed[name]["report"] == said.json["report"]
+        assert name in cli("report", places.workspace).out
+        assert set(cli("report", places.workspace, name, "--json").json) == {name}
+        exported = cli("report", places.workspace, name, "--export", tmp_path / "new" / "folder", "--json")
+        assert exported.status == 0
+        original = places.workspace / "reports" / name
+        for file in ("report.html", "report.md", "results.csv"):
+            assert (tmp_path / "new" / "folder" / file).read_bytes() == (original / file).read_bytes()
+
+    def test_an_unknown_report_is_bad_usage(self, cli, done):
+        said = cli("report", done[0].workspace, "yesterday")
+        assert said.status == 2
+        assert "no report called yesterday" in said.error
+        assert "there is 2" in said.error
+
+    def test_a_folder_that_can_not_be_written_is_bad_usage(self, cli, done, tmp_path):
+        (tmp_path / "file").write_text("in the way")
+        said = cli("report", done[0].workspace, "--export", tmp_path / "file")
+        assert said.status == 2
+        assert f"can't export to {tmp_path / 'file'}" in said.error
+
+
+@pytest.mark.parametrize("command", ["status", "report"])
+@pytest.mark.parametrize("kind", ["missing", "empty", "somebody's"])
+def test_what_is_no_workspace_is_bad_usage(cli, tmp_path, command, kind):
+    place = tmp_path / "place"
+    if kind != "missing":
+        place.mkdir()
+    if kind == "somebody's":
+        (place / "notes.txt").write_text("hello")
+    before = tree(tmp_path)
+    said = cli(command, place)
+    assert (said.status, said.out) == (2, "")
+    assert str(place) in said.error
+    assert tree(tmp_path) == before
