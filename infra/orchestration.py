@@ -23,6 +23,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 
+from infra import progress
 from infra.errors import ConfigurationError, DataError, StorageError, UnlearnableError
 
 CACHED = "Cached"
@@ -132,3 +133,10 @@ def log(message: str) -> None:
     """Write a line to the run's log, inside a run; nowhere outside one."""
     with contextlib.suppress(MissingContextError):
         get_run_logger().info(message)
+
+
+def warn(message: str) -> None:
+    """Say what may make the job worth less than was asked: in the run's log, and to whoever watches."""
+    with contextlib.suppress(MissingContextError):
+        get_run_logger().warning(message)
+    progress.say(f"warning: {message}")

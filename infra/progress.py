@@ -1,7 +1,8 @@
 """How long stages tell what they have done: to whoever listens, which is nobody by default.
 
 A stage says `progress.start("rewrite", total=200, unit="shards")` and `progress.advance("rewrite")`;
-the command line listens with bars on a terminal and with plain lines elsewhere.
+the command line listens with bars on a terminal and with plain lines elsewhere. `progress.say` is for what a person
+should read whether or not a stage is under way.
 """
 
 from typing import Protocol
@@ -22,6 +23,10 @@ class Listener(Protocol):
         """The stage is over."""
         ...
 
+    def say(self, text: str) -> None:
+        """A line for whoever watches."""
+        ...
+
 
 class _Silent:
     def start(self, stage: str, total: int, unit: str) -> None:
@@ -32,6 +37,9 @@ class _Silent:
 
     def finish(self, stage: str) -> None:
         del stage
+
+    def say(self, text: str) -> None:
+        del text
 
 
 _listener: Listener = _Silent()
@@ -56,3 +64,8 @@ def advance(stage: str, done: int = 1, note: str = "") -> None:
 def finish(stage: str) -> None:
     """Say that a stage is over."""
     _listener.finish(stage)
+
+
+def say(text: str) -> None:
+    """A line for whoever watches."""
+    _listener.say(text)

@@ -57,6 +57,10 @@ class Bars:
             done = next(t.completed for t in self._progress.tasks if t.id == task)
             self._progress.update(task, total=done, note="")
 
+    def say(self, text: str) -> None:
+        """See infra.progress.Listener."""
+        self._progress.console.print(text, markup=False, soft_wrap=True)
+
 
 class Lines:
     """A line when a stage begins and ends, and at most one every five seconds in between."""
@@ -76,7 +80,7 @@ class Lines:
         """See infra.progress.Listener."""
         now = time.monotonic()
         self._stages[stage] = {"total": total, "unit": unit, "done": 0, "began": now, "told": now}
-        self._say(f"{stage}: {total or '?'} {unit}")
+        self.say(f"{stage}: {total or '?'} {unit}")
 
     def advance(self, stage: str, done: int, note: str) -> None:
         """See infra.progress.Listener."""
@@ -85,15 +89,16 @@ class Lines:
         state["done"] += done
         if time.monotonic() - state["told"] >= _EVERY_SECONDS:
             state["told"] = time.monotonic()
-            self._say(f"{stage}: {state['done']}/{state['total'] or '?'} {state['unit']}{', ' * bool(note)}{note}")
+            self.say(f"{stage}: {state['done']}/{state['total'] or '?'} {state['unit']}{', ' * bool(note)}{note}")
 
     def finish(self, stage: str) -> None:
         """See infra.progress.Listener."""
         if (state := self._stages.pop(stage, None)) is not None:
             seconds = time.monotonic() - state["began"]
-            self._say(f"{stage}: {state['done']} {state['unit']} in {seconds:.1f} s")
+            self.say(f"{stage}: {state['done']} {state['unit']} in {seconds:.1f} s")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """See infra.progress.Listener."""
         self._console.print(text, markup=False, soft_wrap=True)
 
 

@@ -10,7 +10,7 @@ from infra.devices import pick_device
 from infra.errors import one_line
 from infra.keyring import load_key
 from infra.keys import BucketKey
-from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block
+from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block, warn
 from infra.storage import Folder
 from schemas.base import digest
 from schemas.dataset import DatasetManifest
@@ -104,4 +104,4 @@ def _warn(record: Mapping) -> None:
     if doubtful:
         more = f" and {len(doubtful) - _NAMED} more" if len(doubtful) > _NAMED else ""
         listed = ", ".join(doubtful[:_NAMED]) + more
-        log(f"WARNING: ambiguous matches: {listed}; check {MAPPING}, or give --mapping")
+        warn(f"ambiguous matches: {listed}; check {MAPPING}, or give --mapping")

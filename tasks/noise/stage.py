@@ -10,7 +10,7 @@ from infra import progress
 from infra.devices import device_kind, free_memory, pick_device, precision
 from infra.keyring import load_key
 from infra.keys import BucketKey
-from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block
+from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block, warn
 from infra.storage import Folder, sha256
 from schemas.base import digest
 from schemas.dataset import DatasetManifest
@@ -68,6 +68,7 @@ def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
     if done is not None:
         journal.clear()  # a run that was killed between its record and this line
         log(f"noise {inputs[:16]} is there already")
+        _warn(done)
         return cached(done)
     device = pick_device(config.device)
     started = time.perf_counter()
@@ -111,7 +112,9 @@ def _check_memory(config: ProtectConfig, fit_on: Together, size: int, device: to
     needed = memory.needed(method, count, size, len(fit_on.class_names))
     free = free_memory(device)
     there = "" if free is None else f" of {memory.gigabytes(free)} that are free"
-    log(f"the fit sees {count} pictures and takes about {memory.gigabytes(needed)} of memory{there}")
+    told = f"the fit sees {count} pictures and takes about {memory.gigabytes(needed)} of memory{there}"
+    log(told)
+    progress.say(f"fit: {told}")
     memory.check(needed, free, joint=memory.is_joint(method))
 
 
@@ -119,7 +122,7 @@ def _warn(record: NoiseRecord) -> None:
     """Say loudly when a fit ended without reaching its target."""
     if not record.converged:
         error = "" if record.error is None else f" with {100 * record.error:.1f} % error"
-        log(f"WARNING: the fit ended {record.stopped}{error}: its noise protects less than this method can")
+        warn(f"the fit ended {record.stopped}{error}: its noise protects less than this method can")
 
 
 def _tell(one: Round) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
 
 from schemas.plan import JobPlan
@@ -82,6 +83,17 @@ class TestOwnProcess:
         assert said.status == 0, said
         assert said.json["protected"] == 8
         assert "rewrite: 2 shards" in said.err
+
+    def test_a_server_gets_the_log_that_the_console_is_spared(self, prefect_server, places):
+        server = get_current_settings().api.url
+        said = process(*places.protect, cwd=places.root, server=server)
+        assert said.status == 0, said
+        assert "2 shards" in said.err
+        with get_client(sync_client=True) as client:
+            told = [line.message for line in client.read_logs(limit=200)]
+        assert f"{places.source}: webdataset, 2 shards" in told
+        assert "a.tar: 4 samples, 4 protected" in " ".join(told)
+        assert "webdataset" not in said.err
 
 
 class TestProtect:

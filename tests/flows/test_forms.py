@@ -116,9 +116,17 @@ def test_a_weak_fit_is_told_everywhere(places):
     said = unlearnable(*places.arguments("protect", "--config", file))
     assert said.status == 0
     assert "WARNING: the fit ended with" in said.out
+    assert "warning: the fit ended at-cap with" in said.err
+    assert "fit: the fit sees 12 pictures and takes about" in said.err
     manifest = json.loads((places.destination / "manifest.json").read_text())
     assert manifest["protection"]["converged"] is False
     assert manifest["protection"]["noise_error"] > 0
+    assert "did not converge" in (places.destination / "README.md").read_text()
+    (record,) = places.workspace.glob("noise/*/record.json")
+    assert json.loads(record.read_text())["stopped"] == "at-cap"
+    again = unlearnable(*places.arguments("protect", "--config", file, "--json"))
+    assert "warning: the fit ended at-cap with" in again.err
+    assert again.json["converged"] is False
 
 
 def test_a_fit_that_needs_more_memory_than_there_is_is_refused_before_it_starts(places, monkeypatch):

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from infra import progress
 from infra.errors import ConfigurationError
 from infra.orchestration import CACHED
 from infra.storage import Folder
@@ -34,6 +35,7 @@ def key(monkeypatch):
 def lines(monkeypatch):
     heard = []
     monkeypatch.setattr(stage, "log", heard.append)
+    monkeypatch.setattr(progress, "say", heard.append)
     return heard
 
 
@@ -66,7 +68,7 @@ def pairs(mapping):
 
 
 def warnings(lines):
-    return [line for line in lines if "WARNING" in line]
+    return [line for line in lines if line.startswith("warning: ")]
 
 
 def test_classes_are_matched_by_sight_and_the_mapping_is_written(private, public, tmp_path, lines):
@@ -139,7 +141,7 @@ def test_ambiguous_matches_are_named_in_one_line_at_every_run(public, tmp_path, 
     (line,) = warnings(lines)
     scores = f"({doubtful.score:.2f}, down {doubtful.runner_up_score:.2f})"
     assert line == (
-        f"WARNING: ambiguous matches: {doubtful.private} -> {doubtful.public} {scores}; "
+        f"warning: ambiguous matches: {doubtful.private} -> {doubtful.public} {scores}; "
         "check match/mapping.json, or give --mapping"
     )
     assert run(asked, private, public)[1]
