@@ -21,8 +21,12 @@ class BucketKey:
         return self._derive("fingerprint").hex()[:16]
 
     def seed(self, *purpose: str) -> int:
-        """A seed for one purpose: an integer from 0 to 2**63 - 1."""
+        """A seed for one purpose: an integer from 0 to 2**63 - 1. Torch's generator on the CPU heeds 32 bits of it."""
         return int.from_bytes(self._derive("seed", *purpose)[:8], "big") >> 1
+
+    def wide_seed(self, *purpose: str) -> int:
+        """A seed from 0 to 2**128 - 1 for what must not be found by trying: numpy's Philox takes it whole."""
+        return int.from_bytes(self._derive("wide seed", *purpose)[:16], "big")
 
     def unit(self, *purpose: str) -> float:
         """A number in [0, 1) for one purpose, the same at every call."""

@@ -87,7 +87,7 @@ def _rounded_in_ball(values: Tensor, radius: int) -> Tensor:
     flat = values.flatten(1)
     rounded = flat.round()
     raised = rounded.abs() - flat.abs()
-    order = raised.argsort(dim=1, descending=True)
+    order = raised.argsort(dim=1, descending=True, stable=True)  # ties fall alike on every machine
     freed = ((2 * rounded.abs() - 1) * (raised > 0)).gather(1, order)
     excess = rounded.square().sum(1, keepdim=True) - radius**2
     lower = (freed > 0) & (freed.cumsum(1) - freed < excess)

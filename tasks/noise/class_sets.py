@@ -15,15 +15,21 @@ from tasks.noise.uniform import uniform
 def fit_sets(spec: NoiseSpec, journal: Journal, fit_one: Callable[[str, Journal], Fitted]) -> Fitted:
     """As many sets as the mixture needs, by `fit_one(name, journal)`: `noise` int8 [sets, classes, 3, side, side].
 
-    The history is the first set's, and that of whichever set reached its target least well.
+    The history is that of the set which came out weaker: one that missed its target, and of two that did, or did not,
+    the one with the higher error in the round that was kept.
     """
     if spec.application.mixture != "two-sets":
         one = fit_one("0", journal)
         return Fitted({"noise": one.tensors["noise"][None]}, one.rounds, one.kept_round, one.stopped)
     both = [fit_one(name, journal.chapter(name)) for name in ("0", "1")]
-    told = next((one for one in both if one.stopped not in {"at-lambda", "no-fit"}), both[0])
+    told = max(both, key=_weakness)
     noise = torch.stack([one.tensors["noise"] for one in both])
     return Fitted({"noise": noise}, told.rounds, told.kept_round, told.stopped)
+
+
+def _weakness(one: Fitted) -> tuple[bool, float]:
+    error = next((each.error for each in one.rounds if each.round == one.kept_round), 0.0)
+    return one.stopped not in {"at-lambda", "no-fit"}, error
 
 
 class ClassSets:
@@ -48,6 +54,7 @@ class ClassSets:
             return sets[torch.tensor(which), labels]
         if mixture == "with-uniform":
             side = side_of(spec.application.placement, self._source.size)
-            draws = [uniform(spec.budget, side, spec.key.seed("mixture", name)) for name in batch.keys]
-            return to_steps((sets[0][labels] + torch.stack(draws)) / 255, spec.budget)
+            draws = [uniform(spec.budget, side, spec.key.wide_seed("mixture", name)) for name in batch.keys]
+            both = sets[0][labels].to(torch.int16) + torch.stack(draws)  # int8 holds no sum of two epsilons of 64
+            return to_steps(both / 255, spec.budget)
         return sets[0][labels]

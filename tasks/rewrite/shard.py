@@ -22,7 +22,7 @@ from tasks.shard.load import read_shard
 from tasks.shard.samples import Sample
 from tasks.shard.tar import build
 
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 CARD = "README.md"
 

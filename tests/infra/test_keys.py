@@ -39,6 +39,7 @@ def test_purposes_are_not_merely_joined():
 def test_a_seed_fits_every_generator_and_a_unit_lies_below_one(secret, purpose):
     key = BucketKey(secret)
     assert 0 <= key.seed(*purpose) < 2**63
+    assert 0 <= key.wide_seed(*purpose) < 2**128
     assert 0 <= key.unit(*purpose) < 1
 
 

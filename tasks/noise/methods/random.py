@@ -16,7 +16,7 @@ from tasks.noise.uniform import uniform
 if TYPE_CHECKING:
     from schemas.noise import RandomNoise
 
-VERSION = 2
+VERSION = 3
 
 
 def fit(spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
@@ -27,7 +27,7 @@ def fit(spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
 
     def draw(name: str, _: Journal) -> Fitted:
         purpose = ("random",) if name == "0" else ("random", name)
-        seeds = [spec.key.seed(*purpose, str(label)) for label in range(data.classes)]
+        seeds = [spec.key.wide_seed(*purpose, str(label)) for label in range(data.classes)]
         draws = [uniform(spec.budget, side, seed, spec.truncated) for seed in seeds]
         return Fitted({"noise": torch.stack(draws)})
 
@@ -60,7 +60,7 @@ class _SampleWise:
         """Noise int8 [B, S, S, 3] in 1/255 steps, within the budget."""
         spec, size = self._source.spec, self._source.size
         side = side_of(spec.application.placement, size)
-        seeds = [spec.key.seed("random", "sample", name) for name in batch.keys]
+        seeds = [spec.key.wide_seed("random", "sample", name) for name in batch.keys]
         draws = torch.stack([uniform(spec.budget, side, seed, spec.truncated) for seed in seeds])
         places = keyed(spec.application.placement, batch.keys, size, spec.key)
         return (draws if places is None else places.embed(draws)).permute(0, 2, 3, 1)

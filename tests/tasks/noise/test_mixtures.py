@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from tasks.noise.fitted import Batch
+from tasks.noise.class_sets import fit_sets
+from tasks.noise.fitted import Batch, Fitted, Round
+from tasks.noise.journal import Unkept
 from tests.tasks.noise.helpers import CLASS_WISE, OTHER, batch_of, fit, fit_data, perturber, spec_of
 
 EVERY = pytest.mark.parametrize("name", CLASS_WISE)
@@ -53,11 +55,27 @@ class TestTwoSets:
         taken_otherwise = (one != other).flatten(1).any(1).float().mean()
         assert 0.3 < taken_otherwise < 0.7
 
-    @pytest.mark.parametrize("name", [name for name in CLASS_WISE if "random" not in name])
-    def test_both_fits_are_heard_and_the_record_is_of_the_worse(self, name):
-        fitted = fit(spec_of(name, mixture="two-sets"))
-        assert fitted.stopped in {"at-cap", "at-lambda"}
-        assert fitted.rounds
+    @pytest.mark.parametrize(
+        ("first", "second", "weaker"),
+        [
+            (("at-lambda", 0.01), ("at-cap", 0.2), "1"),
+            (("at-cap", 0.2), ("at-lambda", 0.01), "0"),
+            (("at-cap", 0.2), ("at-cap", 0.6), "1"),
+            (("at-lambda", 0.01), ("at-lambda", 0.0), "0"),
+            (("diverged", 0.9), ("at-cap", 0.2), "0"),
+        ],
+    )
+    def test_the_history_is_that_of_the_weaker_set(self, first, second, weaker):
+        made = {}
+
+        def fit_one(name, journal):
+            stopped, error = {"0": first, "1": second}[name]
+            rounds = (Round(1, 0.9, 1.0, 10, 0.1), Round(2, error, 1.0, 10, 0.1))
+            made[name] = Fitted({"noise": torch.zeros(3, 3, 8, 8, dtype=torch.int8)}, rounds, 2, stopped)
+            return made[name]
+
+        told = fit_sets(spec_of("random class-wise", mixture="two-sets"), Unkept(), fit_one)
+        assert (told.rounds, told.kept_round, told.stopped) == (made[weaker].rounds, 2, made[weaker].stopped)
 
 
 class TestWithUniform:
@@ -85,6 +103,14 @@ class TestWithUniform:
         assert added.min() < -50
         assert added.max() > 50
         assert abs(added.mean()) < 2
+
+    def test_two_noises_at_the_largest_budget_don_t_wrap_around(self):
+        spec = spec_of("random class-wise", mixture="with-uniform", epsilon=64)
+        alone = fit(spec).tensors["noise"][0, 0].permute(1, 2, 0)
+        noise = noise_for(spec, MANY)
+        assert noise[:, alone > 50].float().mean() > 20
+        assert noise[:, alone < -50].float().mean() < -20
+        assert noise[:, alone > 50].min() >= 50 - 64
 
     def test_the_same_sample_has_the_same_noise(self):
         spec = spec_of("random class-wise", mixture="with-uniform")

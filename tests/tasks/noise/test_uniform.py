@@ -8,7 +8,7 @@ from tasks.noise.fitted import Batch
 from tasks.noise.uniform import uniform
 from tests.tasks.noise.helpers import batch_of, fit, fit_data, perturber, spec_of
 
-SEEDS = st.integers(0, 2**63 - 1)
+SEEDS = st.integers(0, 2**128 - 1)
 
 
 @settings(deadline=None, max_examples=40)
@@ -46,6 +46,11 @@ def test_a_seed_gives_one_draw_and_another_gives_another():
     budget = NoiseBudget()
     assert torch.equal(uniform(budget, 8, 5), uniform(budget, 8, 5))
     assert not torch.equal(uniform(budget, 8, 5), uniform(budget, 8, 6))
+
+
+@pytest.mark.parametrize("bit", [0, 31, 32, 64, 127])
+def test_every_bit_of_the_seed_counts(bit):
+    assert not torch.equal(uniform(NoiseBudget(), 8, 5), uniform(NoiseBudget(), 8, 5 ^ (1 << bit)))
 
 
 def test_a_samples_draw_depends_neither_on_its_picture_nor_on_its_batch():
