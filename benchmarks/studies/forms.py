@@ -7,7 +7,7 @@ from functools import partial
 
 from benchmarks.studies import lab
 from benchmarks.studies.lab import Cell, Made, Set
-from benchmarks.studies.making import Protection, clean_part, protect
+from benchmarks.studies.making import OTHER_KEYS, Protection, clean_part, protect
 from schemas.coverage import Coverage
 from schemas.noise import (
     Application,
@@ -61,6 +61,11 @@ def cells() -> list[Cell]:
         _cell("random, class-wise", RandomNoise(form="class-wise")),
         _cell("error-minimizing, sample-wise, standard", SAMPLE),
         _cell("error-minimizing, class-wise, standard", CLASS),
+        *(
+            _cell(f"error-minimizing, {method.form}, standard, {which} key", method, key=key)
+            for method in (SAMPLE, CLASS)
+            for which, key in zip(("second", "third"), OTHER_KEYS, strict=True)
+        ),
         _cell("error-minimizing, sample-wise, fast", ErrorMinimizing(preset="fast")),
         _cell("as published, sample-wise", SAMPLE, application=as_published),
         _cell("as published, class-wise", CLASS, application=as_published),

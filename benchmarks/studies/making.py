@@ -24,6 +24,7 @@ from tasks.noise.journal import Unkept
 from tasks.rewrite.coverage import covered
 
 KEY = BucketKey(b"the key of the studies")
+OTHER_KEYS = (BucketKey(b"a second key of the studies"), BucketKey(b"a third key of the studies"))
 CPU = torch.device("cpu")
 LINF8 = NoiseBudget()
 WHOLE = Application()

@@ -62,7 +62,7 @@ def cells() -> list[Cell]:
     return [
         private("joint", JOINT, BOTH),
         public("two-phase, public fit, 5 steps", STANDARD, BOTH),
-        private("two-phase, private fit, 5 steps", STANDARD),
+        private("two-phase, private fit, 5 steps", STANDARD, BOTH),
         Cell("clean", lambda: Made(train_set()), test_set, BOTH),
         of_signs("signs, clean", None),
         of_signs("signs, joint", JOINT),

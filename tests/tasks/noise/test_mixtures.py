@@ -70,7 +70,7 @@ class TestTwoSets:
 
         def fit_one(name, journal):
             stopped, error = {"0": first, "1": second}[name]
-            rounds = (Round(1, 0.9, 1.0, 10, 0.1), Round(2, error, 1.0, 10, 0.1))
+            rounds = (Round(1, 0.9, 1.0, 0.1, 10), Round(2, error, 1.0, 0.1, 10))
             made[name] = Fitted({"noise": torch.zeros(3, 3, 8, 8, dtype=torch.int8)}, rounds, 2, stopped)
             return made[name]
 
