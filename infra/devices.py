@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterator
 
 import torch
@@ -12,12 +13,30 @@ from infra.machine import cores
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called `name`: auto, cpu or cuda. Raises ConfigurationError when it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device called `name`: auto, cpu or cuda. Raises ConfigurationError when it is not there.
+
+    Picking a GPU makes its arithmetic repeatable, for the whole process.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError("device cuda is not there", "use --device cpu or auto")
-    return torch.device(name)
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    _make_repeatable()
+    return torch.device("cuda")
+
+
+def _make_repeatable() -> None:
+    """Have CUDA take the same sums in the same order at every call.
+
+    Without it cuDNN may pick kernels by stopwatch, and some sums are taken in whatever order threads finish. What is
+    set follows PyTorch's notes on reproducibility; it has not been run on a GPU yet (docs/adr/0004).
+    An operation that has no repeatable form is warned of, not refused: noise of other bytes still protects.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first matrix product runs
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    # use_deterministic_algorithms(True, warn_only=True), which would load torch's compiler first: seconds, unused here.
+    torch.set_deterministic_debug_mode("warn")
 
 
 def device_kind(device: torch.device) -> str:
@@ -71,5 +90,11 @@ def cores_shared_by(workers: int) -> Iterator[None]:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that are free where a device's tensors live; None when that can't be told."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else machine.free_memory()
+    """Bytes that are free where a device's tensors live; None when that can't be told.
+
+    On a GPU torch keeps what its tensors gave back: the driver calls it taken, but the next tensors will lie there.
+    """
+    if device.type != "cuda":
+        return machine.free_memory()
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept

@@ -36,6 +36,13 @@ class NoiseRecord(Stored):
         description="Why the fit ended: the error reached lambda; the cap of rounds came first; the source model's "
         "loss stopped being a number; or there was nothing to fit."
     )
+    released_error: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of a bounded sample of the fit's pictures that the frozen source model gets wrong under the "
+        "noise as it is released, 0 to 1; two-phase only.",
+    )
     resumed: bool = Field(default=False, description="True when the fit went on from a checkpoint.")
     precision: Literal["bf16", "fp32"] = Field(description="Arithmetic of the convolutions.")
     device: str = Field(description="Kind of device that the noise was fitted on.")

@@ -20,6 +20,12 @@ class FitData:
         """Side of the pictures in pixels: the working size."""
         return self.images.shape[1]
 
+    def part(self, chosen: Tensor) -> "FitData":
+        """The pictures at int64 [B] `chosen`, in that order."""
+        where = chosen.to(self.images.device)
+        keys = tuple(self.keys[i] for i in chosen.tolist())
+        return FitData(self.images[where], self.labels[where], keys, self.classes)
+
 
 def to_float(images: Tensor) -> Tensor:
     """uint8 [N, H, W, 3] -> float32 [N, 3, H, W] in [0, 1], in channels_last memory, which NHWC already is."""

@@ -61,11 +61,10 @@ class ClassWise:
         return on(places, self._noise.device)
 
     def _take_means(self, eta: Tensor, labels: Tensor) -> None:
-        sums = torch.zeros_like(self._noise).index_add_(0, labels, eta)
-        counts = torch.bincount(labels, minlength=len(self._noise)).view(-1, 1, 1, 1)
-        # Chosen by a mask, not by an index: nothing here makes the host wait for a GPU.
-        means = within(sums / counts.clamp(min=1), self._spec.budget)
-        self._noise.copy_(torch.where(counts > 0, means, self._noise))
+        # The batch's classes alone: there may be thousands of others. The host waits for a GPU here, once a batch.
+        present, row, counts = labels.unique(return_inverse=True, return_counts=True)
+        sums = torch.zeros_like(self._noise[present]).index_add_(0, row, eta)
+        self._noise[present] = within(sums / counts.view(-1, 1, 1, 1), self._spec.budget)
 
     def snapshot(self) -> Tensor:
         """int8 [classes, 3, side, side] in 1/255 steps."""

@@ -9,7 +9,7 @@ from infra.keys import BucketKey
 from schemas.dataset import DatasetManifest
 from schemas.noise import NoiseMethod
 from tasks.nn.batches import FitData
-from tasks.noise.memory import is_joint
+from tasks.noise import method as methods
 from tasks.shard import sample
 
 _PUBLIC = "public/"
@@ -48,12 +48,20 @@ class Together:
         return tuple(sum(sample.counts(each, self._classes(each)).values()) for each in self.datasets)
 
     def count(self, samples: int | None) -> int:
-        """Pictures that a fit of about `samples` sees (None: all)."""
+        """Pictures that a fit of about `samples` sees (None: all; 0: none)."""
+        if samples == 0:
+            return 0
         quotas = (sample.quotas(sample.counts(e, self._classes(e)), n) for e, n in self._shares(samples))
         return sum(sum(quota.values()) for quota in quotas)
 
     def load(self, size: int, samples: int | None, key: BucketKey, device: torch.device) -> FitData:
-        """About `samples` pictures (None: all), shared between the datasets by their counts."""
+        """About `samples` pictures (None: all), shared between the datasets by their counts.
+
+        0: none, and no shard is read. Otherwise each class that has pictures comes with at least one.
+        """
+        if samples == 0:
+            none = torch.empty(0, size, size, 3, dtype=torch.uint8, device=device)
+            return FitData(none, torch.empty(0, dtype=torch.int64, device=device), (), len(self.class_names))
         parts = [sample.load(e, size, n, key, device, self._classes(e)) for e, n in self._shares(samples)]
         if len(parts) == 1:
             return parts[0]
@@ -76,7 +84,5 @@ class Together:
 
 
 def wanted_samples(method: NoiseMethod) -> int | None:
-    """How many pictures a fit asks for: joint all (None); a method without a fit one a class only."""
-    if method.kind == "random":
-        return 1
-    return None if is_joint(method) else method.fit_samples
+    """How many pictures a fit asks for: None all of them, 0 none at all."""
+    return methods.module_of(method.kind).wanted_samples(method)

@@ -43,12 +43,17 @@ class Round:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Fitted noise: named tensors (noise as int8 in 1/255 steps, or a source model's state) and the fit's history."""
+    """Fitted noise: named tensors (noise as int8 in 1/255 steps, or a source model's state) and the fit's history.
+
+    `released_error`: error rate, 0 to 1, of the source model under the noise as it is released, on a part of the fit's
+    pictures; None where that is the noise of the rounds, or there is no source model.
+    """
 
     tensors: dict[str, Tensor]
     rounds: tuple[Round, ...] = ()
     kept_round: int | None = None
     stopped: Stopped = "no-fit"
+    released_error: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,18 @@
 """A source model, frozen: it gives any picture its noise by a few steps from zero."""
 
+import threading
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from tasks.nn import networks
-from tasks.nn.batches import to_float
+from tasks.nn.batches import FitData, to_float
 from tasks.nn.fold import fold
+from tasks.noise import method as methods
 from tasks.noise.budget import to_steps
-from tasks.noise.fitted import Batch, NoiseSource
+from tasks.noise.fitted import Batch, NoiseSource, NoiseSpec
+from tasks.noise.measure import measure
 from tasks.noise.pgd import Solver
 from tasks.noise.placement import keyed, on
 from tasks.noise.tensors import prefixed, under
@@ -17,10 +20,21 @@ from tasks.noise.tensors import prefixed, under
 if TYPE_CHECKING:
     from schemas.noise import ErrorMaximizing, MinMin
 
+# One batch at a time in a process: torch's own threads share its work, and workers that wait for their turn would
+# each hold a network's activations. It belongs to the process, not to an object: a Frozen can be pickled.
+_TURN = threading.Lock()
+
 
 def stored(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A source model's state as named tensors of a fit."""
     return prefixed("model", state)
+
+
+def source_model(method: "MinMin | ErrorMaximizing", source: NoiseSource) -> nn.Module:
+    """The source model of a fit on the source's device, frozen and folded."""
+    model = networks.build(method.source_model, source.classes, source.size, 0, method.widths)
+    model.load_state_dict(under("model", source.tensors))
+    return fold(model.to(source.device))
 
 
 class Frozen:
@@ -28,26 +42,36 @@ class Frozen:
 
     def __init__(self, method: "MinMin | ErrorMaximizing", source: NoiseSource, solver: Solver):
         self._source, self._solver, self._batch = source, solver, method.batch_size
-        model = networks.build(method.source_model, source.classes, source.size, 0, method.widths)
-        model.load_state_dict(under("model", source.tensors))
-        self._model: nn.Module = fold(model.to(source.device))
+        self._model = source_model(method, source)
 
     def noise(self, batch: Batch) -> Tensor:
-        """Noise int8 [B, S, S, 3] in 1/255 steps, within the budget."""
+        """Noise int8 [B, S, S, 3] in 1/255 steps, within the budget. Threads that share a process take turns."""
         spec, device = self._source.spec, self._source.device
-        images, labels = _sent(batch.images, device), _sent(batch.labels, device)
-        places = on(keyed(spec.application.placement, batch.keys, self._source.size, spec.key), device)
+        places = keyed(spec.application.placement, batch.keys, self._source.size, spec.key)
         parts: list[Tensor] = []
-        for chosen in torch.arange(len(images), device=device).split(self._batch):
-            x = to_float(images[chosen])
-            mask = None if places is None else places.part(chosen).mask()
-            delta = self._solver(self._model, x, labels[chosen], torch.zeros_like(x), mask)
-            parts.append(to_steps(delta, spec.budget, spec.truncated).permute(0, 2, 3, 1))
-        return torch.cat(parts).cpu()
+        for chosen in torch.arange(len(batch.images)).split(self._batch):
+            images, labels = batch.images[chosen], batch.labels[chosen].to(device)
+            part = None if places is None else on(places.part(chosen), device)
+            with _TURN:
+                x = to_float(images.to(device))
+                delta = self._solver(self._model, x, labels, torch.zeros_like(x), None if part is None else part.mask())
+                steps = to_steps(delta, spec.budget, spec.truncated).permute(0, 2, 3, 1)
+                parts.append(steps.cpu())
+        return torch.cat(parts)
 
 
-def _sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on a device; to a GPU from pinned memory, so that the host need not wait."""
-    if device.type == "cuda" and tensor.device.type == "cpu":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
+def released(
+    method: "MinMin | ErrorMaximizing", spec: NoiseSpec, tensors: dict[str, Tensor], data: FitData
+) -> tuple[float, float]:
+    """Error rate (0 to 1) and mean loss (nats) of a fit's source model on pictures under their released noise.
+
+    `tensors` are the fit's. The noise is what rewriting would lay onto these pictures at the working size.
+    """
+    device = data.images.device
+    source = NoiseSource(spec, tensors, data.classes, data.size, device)
+    noise = methods.perturber(source).noise(Batch(data.images, data.labels, data.keys))
+
+    def look_up(chosen: Tensor) -> Tensor:
+        return noise[chosen.cpu()].to(device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+
+    return measure(source_model(method, source), data, look_up, method.batch_size)

@@ -1,5 +1,6 @@
 """What a fit tells while it runs, and what it leaves behind each round so that it can go on from there."""
 
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -20,8 +21,8 @@ class Journal(Protocol):
         """Keep a state; it replaces the one before."""
         ...
 
-    def load(self) -> State | None:
-        """The state that was kept last, if any."""
+    def load(self, names: Collection[str]) -> State | None:
+        """The state that was kept last, if any; one without tensors of all these `names` is another fit's: None."""
         ...
 
     def chapter(self, name: str) -> "Journal":
@@ -38,8 +39,9 @@ class Unkept:
     def save(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
         """See Journal."""
 
-    def load(self) -> State | None:
+    def load(self, names: Collection[str]) -> State | None:
         """See Journal."""
+        del names
         return None
 
     def chapter(self, name: str) -> Journal:

@@ -1,7 +1,8 @@
 """The two verbs of every method, and how a method's module is found.
 
-A method is one module in tasks/noise/methods, named after its schema's `kind`, with `fit`, `perturber`,
-`image_steps`, `shortened` and `VERSION` (raised whenever the same inputs would give other noise).
+A method is one module in tasks/noise/methods, named after its schema's `kind`, with all that `MethodModule` lists;
+`VERSION` is raised whenever the same inputs would give other noise. What depends on the method is asked of its module,
+so that a further one is that module and its schema, and nothing else.
 """
 
 import importlib
@@ -32,6 +33,14 @@ class MethodModule(Protocol):
 
     def fit(self, spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
         """First verb: fit noise to pictures."""
+        ...
+
+    def wanted_samples(self, method: "NoiseMethod") -> int | None:
+        """How many pictures a fit asks for: None all of them, 0 none at all."""
+        ...
+
+    def fit_bytes(self, method: "NoiseMethod", samples: int, size: int, classes: int) -> int:
+        """Bytes that a fit on `samples` pictures of side `size` holds at its peak, from above (memory.py has parts)."""
         ...
 
     def image_steps(self, method: "NoiseMethod", samples: int) -> int:

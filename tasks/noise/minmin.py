@@ -54,7 +54,10 @@ class NoiseState(Protocol):
 
 @dataclass(frozen=True)
 class Kept:
-    """The best round so far: its number, error and loss, the source model's state, and the noise as whole steps."""
+    """The best round so far: its number, error and loss, the source model's state, and the noise as whole steps.
+
+    `noise` is empty where nobody asks for it.
+    """
 
     number: int
     error: float
@@ -72,13 +75,16 @@ class Outcome:
     stopped: Stopped
 
 
-def run(method: "MinMin", data: FitData, state: NoiseState, seed: int, journal: Journal) -> Outcome:
+def run(
+    method: "MinMin", data: FitData, state: NoiseState, seed: int, journal: Journal, keep_noise: bool = True
+) -> Outcome:
     """Rounds of min-min until the error is at lambda or the cap of rounds is reached; goes on from `journal`.
 
-    Ends early when the loss is no longer a number. Raises DataError when no round was kept by then.
+    `keep_noise` False: the kept round has its model alone, and a checkpoint is nearly half as large. Ends early when
+    the loss is no longer a number. Raises DataError when no round was kept by then.
     """
-    fit = _Fit(method, data, state, seed)
-    saved = journal.load()
+    fit = _Fit(method, data, state, seed, keep_noise)
+    saved = journal.load(fit.checkpoint()[0].keys())
     if saved is not None:
         fit.restore(*saved)
     while not fit.over():
@@ -91,8 +97,8 @@ def run(method: "MinMin", data: FitData, state: NoiseState, seed: int, journal: 
 class _Fit:
     """A fit under way."""
 
-    def __init__(self, method: "MinMin", data: FitData, state: NoiseState, seed: int):
-        self._method, self._data, self._state = method, data, state
+    def __init__(self, method: "MinMin", data: FitData, state: NoiseState, seed: int, keep_noise: bool):
+        self._method, self._data, self._state, self._keep_noise = method, data, state, keep_noise
         model = networks.build(method.source_model, data.classes, data.size, seed, method.widths)
         self._model = model.to(data.images.device)
         self._optimizer = sgd(self._model, method.lr, method.momentum, method.weight_decay)
@@ -126,7 +132,8 @@ class _Fit:
         if not math.isfinite(loss) or number < self._first():
             return
         if self._kept is None or (error, loss) < (self._kept.error, self._kept.loss):
-            self._kept = Kept(number, error, loss, copied(self._model.state_dict()), self._state.snapshot())
+            noise = self._state.snapshot() if self._keep_noise else torch.empty(0, dtype=torch.int8)
+            self._kept = Kept(number, error, loss, copied(self._model.state_dict()), noise)
 
     def _model_steps(self) -> int:
         data, passes = self._data, 0
@@ -175,7 +182,7 @@ class _Fit:
         if self._kept is None:
             raise DataError(
                 f"the source model's loss is not a number in round {len(self.rounds)}",
-                "fit with a smaller learning rate",
+                "give the source model a smaller learning rate in method.lr",
             )
         return Outcome(self._kept, tuple(self.rounds), self._why(self._kept))
 

@@ -27,9 +27,18 @@ def together(config: ProtectConfig, private: DatasetManifest, public: DatasetMan
     """What a job's noise is fitted on: the public data where there are any, the private data, or both in a context."""
     if public is None:
         return Together(private, None)
-    if config.matching.how == "context" and config.mapping is None:
+    if config.in_context:
         return Together(private, public, config.coverage.classes)
     return Together(None, public)
+
+
+def seen_by(config: ProtectConfig, fit_on: Together) -> str:
+    """Digest of the data that a fit started now would see: a checkpoint goes on with no other.
+
+    `inputs_of` leaves the shards of the day out on purpose; which pictures the key draws depends on them.
+    """
+    count = fit_on.count(wanted_samples(config.method))
+    return digest([each.digest for each in fit_on.datasets], count)
 
 
 def inputs_of(config: ProtectConfig, fit_on: Together, size: int, key: BucketKey) -> str:
@@ -40,8 +49,8 @@ def inputs_of(config: ProtectConfig, fit_on: Together, size: int, key: BucketKey
     by picture: it depends on every one of them.
     """
     method = config.method
-    joint = memory.is_joint(method)
-    sources = [each.digest if joint else each.identity for each in fit_on.datasets]
+    sees_all = wanted_samples(method) is None
+    sources = [each.digest if sees_all else each.identity for each in fit_on.datasets]
     return digest(
         methods.module_of(method.kind).VERSION,
         method,
@@ -63,7 +72,7 @@ def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
     fit_on = together(config, private, public)
     size = sample.working_size(private, config.method.working_size)
     inputs = inputs_of(config, fit_on, size, key)
-    journal = store.StoredJournal(store.folder_of(workspace, inputs), _tell)
+    journal = store.StoredJournal(store.folder_of(workspace, inputs), _tell, seen_by(config, fit_on))
     done = store.finished(workspace, inputs)
     if done is not None:
         journal.clear()  # a run that was killed between its record and this line
@@ -79,6 +88,8 @@ def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
         spec = NoiseSpec(config.method, config.budget, config.application, key)
         fitted = methods.fit(spec, data, journal)
         progress.finish("fit")
+    if fitted.released_error is not None:
+        log(f"noise as it is released: error {fitted.released_error:.3f} (the rounds tell of noise that never is)")
     tensors = store.encode(fitted.tensors)
     record = NoiseRecord(
         inputs=inputs,
@@ -93,6 +104,7 @@ def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
         rounds=_rounds(fitted),
         kept_round=fitted.kept_round,
         stopped=fitted.stopped,
+        released_error=fitted.released_error,
         resumed=journal.went_on(),
         precision="bf16" if precision(device) == "bf16" else "fp32",
         device=device_kind(device),
@@ -115,7 +127,7 @@ def _check_memory(config: ProtectConfig, fit_on: Together, size: int, device: to
     told = f"the fit sees {count} pictures and takes about {memory.gigabytes(needed)} of memory{there}"
     log(told)
     progress.say(f"fit: {told}")
-    memory.check(needed, free, joint=memory.is_joint(method))
+    memory.check(needed, free, method)
 
 
 def _warn(record: NoiseRecord) -> None:

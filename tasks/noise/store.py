@@ -4,7 +4,7 @@ While a fit runs, its state lies beside them in checkpoint*.safetensors, written
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import safetensors
@@ -23,6 +23,7 @@ TENSORS = "fitted.safetensors"
 RECORD = "record.json"
 CHECKPOINT = "checkpoint"
 _NOTES = "notes"
+_LAYOUT = 1  # of a checkpoint; raised whenever what a fit keeps in one changes
 
 
 def folder_of(workspace: Folder, inputs: str) -> Folder:
@@ -36,13 +37,18 @@ def encode(tensors: dict[str, Tensor]) -> bytes:
 
 
 def finished(workspace: Folder, inputs: str) -> NoiseRecord | None:
-    """The record of noise that is done for exactly these inputs and whose tensors are there, else None."""
+    """The record of noise that is done for exactly these inputs and whose tensors are there, unchanged, else None.
+
+    The tensors are read whole for that: once a run, and they are as large as a source model or the noise itself.
+    """
     folder = folder_of(workspace, inputs)
     record = folder.load(RECORD, NoiseRecord)
     if record is None or record.inputs != inputs:
         return None
     info = folder.info(TENSORS)
-    return record if info is not None and info.get("size") == record.tensors_bytes else None
+    if info is None or info.get("size") != record.tensors_bytes:
+        return None
+    return record if sha256(folder.read(TENSORS)) == record.tensors_sha256 else None
 
 
 def save(workspace: Folder, record: NoiseRecord, tensors: bytes) -> None:
@@ -66,10 +72,14 @@ def load(workspace: Folder, record: NoiseRecord) -> dict[str, Tensor]:
 
 
 class StoredJournal:
-    """A journal (tasks/noise/journal.py) in the folder of the noise; `tell` hears of each round."""
+    """A journal (tasks/noise/journal.py) in the folder of the noise; `tell` hears of each round.
 
-    def __init__(self, folder: Folder, tell: Callable[[Round], None], name: str = CHECKPOINT):
-        self._folder, self._tell, self._name = folder, tell, name
+    `seen` is a digest of the data that the fit sees. The folder is named after the dataset, not after the shards of
+    the day (docs/adr/0003), so a fit that was killed may find other data when it is started again: it starts anew.
+    """
+
+    def __init__(self, folder: Folder, tell: Callable[[Round], None], seen: str, name: str = CHECKPOINT):
+        self._folder, self._tell, self._seen, self._name = folder, tell, seen, name
         self._resumed = False
         self._chapters: list[StoredJournal] = []
 
@@ -79,25 +89,31 @@ class StoredJournal:
 
     def save(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
         """See Journal. The notes travel as a tensor of bytes."""
-        text = torch.frombuffer(bytearray(json.dumps(notes).encode()), dtype=torch.uint8)
+        marked = {"layout": _LAYOUT, "seen": self._seen, "notes": notes}
+        text = torch.frombuffer(bytearray(json.dumps(marked).encode()), dtype=torch.uint8)
         self._folder.write(f"{self._name}.safetensors", save_tensors({**tensors, _NOTES: text}))
 
-    def load(self) -> State | None:
-        """See Journal. A checkpoint that can't be read counts for nothing: the fit starts anew."""
+    def load(self, names: Collection[str]) -> State | None:
+        """See Journal. A checkpoint that can't be read, or is of other data, counts for nothing."""
         data = self._folder.read_optional(f"{self._name}.safetensors")
-        if data is None:
-            return None
-        try:
-            tensors = load_tensors(data)
-            notes = json.loads(tensors.pop(_NOTES).numpy().tobytes())
-        except (safetensors.SafetensorError, KeyError, ValueError):
+        state = None if data is None else self._read(data)
+        if state is None or not state[0].keys() >= set(names):
             return None
         self._resumed = True
-        return tensors, notes
+        return state
+
+    def _read(self, data: bytes) -> State | None:
+        try:
+            tensors = load_tensors(data)
+            marked = json.loads(tensors.pop(_NOTES).numpy().tobytes())
+        except (safetensors.SafetensorError, KeyError, ValueError):
+            return None
+        ours = isinstance(marked, dict) and (marked.get("layout"), marked.get("seen")) == (_LAYOUT, self._seen)
+        return (tensors, marked["notes"]) if ours else None
 
     def chapter(self, name: str) -> "StoredJournal":
         """See Journal."""
-        part = StoredJournal(self._folder, self._tell, f"{self._name}-{name}")
+        part = StoredJournal(self._folder, self._tell, self._seen, f"{self._name}-{name}")
         self._chapters.append(part)
         return part
 

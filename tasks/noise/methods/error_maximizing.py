@@ -9,21 +9,22 @@ import time
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from infra.errors import DataError
 from tasks.nn import augment, networks, train
-from tasks.nn.batches import FitData, to_float
+from tasks.nn.batches import FitData
 from tasks.nn.fold import fold
+from tasks.noise import memory
 from tasks.noise.class_sets import ClassSets, fit_sets
 from tasks.noise.class_wise import ClassWise, stratified
 from tasks.noise.fitted import Fitted, NoiseSource, NoiseSpec, Round
-from tasks.noise.frozen import Frozen, stored
+from tasks.noise.frozen import Frozen, released, stored
 from tasks.noise.journal import Journal
 from tasks.noise.measure import measure
 from tasks.noise.method import MakesNoise
-from tasks.noise.pgd import Solver, ascent, error_and_loss
-from tasks.noise.placement import keyed, on
+from tasks.noise.pgd import Solver, ascent
+from tasks.noise.placement import side_of
 from tasks.noise.tensors import copied, under
 
 if TYPE_CHECKING:
@@ -36,20 +37,19 @@ def fit(spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
     """Train a source model on clean pictures; class-wise, then make one universal perturbation a class.
 
     Tensors of the result. sample-wise: the model's state, each name after `model.`; its one round tells the error
-    on a subset. class-wise: `noise` int8 [sets, classes, 3, side, side], of the last pass. Raises DataError when
-    the source model's training diverges.
+    on a subset, of the noise as it is released. class-wise: `noise` int8 [sets, classes, 3, side, side], of the last
+    pass. Raises ConfigurationError for too large a patch, and DataError when the source model's training diverges.
     """
     method = _method(spec)
-    solver = ascent(spec.budget, method.alpha, method.steps)
+    side_of(spec.application.placement, data.size)  # it refuses before a model is trained in vain
     model = _trained(spec, data, journal)
     if method.form == "class-wise":
-        frozen = fold(model)
+        frozen, solver = fold(model), ascent(spec.budget, method.alpha, method.steps)
         return fit_sets(spec, journal, lambda name, part: _universal(spec, data, solver, frozen, part, name))
-    tried = _try_out(spec, data, solver, fold(model))
+    tensors = stored(copied(model.state_dict()))
+    tried = _try_out(spec, data, tensors)
     journal.heard(tried)
-    return Fitted(
-        stored(copied(model.state_dict())), (tried,), 1, "at-lambda" if tried.error >= method.stop_error else "at-cap"
-    )
+    return Fitted(tensors, (tried,), 1, "at-lambda" if tried.error >= method.stop_error else "at-cap")
 
 
 def perturber(source: NoiseSource) -> MakesNoise:
@@ -58,6 +58,22 @@ def perturber(source: NoiseSource) -> MakesNoise:
     if method.form == "class-wise":
         return ClassSets(source)
     return Frozen(method, source, ascent(source.spec.budget, method.alpha, method.steps))
+
+
+def wanted_samples(method: "ErrorMaximizing") -> int:
+    """See MethodModule."""
+    return method.fit_samples
+
+
+def fit_bytes(method: "ErrorMaximizing", samples: int, size: int, classes: int) -> int:
+    """See MethodModule."""
+    batch = min(samples, max(method.batch_size, method.training.batch_size))
+    if method.form == "class-wise":
+        noise = memory.class_noise(classes, size, batch)
+    else:
+        noise = memory.trial(max(classes, round(method.subset * samples)), size)  # each class has one picture in it
+    network = memory.network(method.source_model, method.widths, classes, size, batch)
+    return memory.pictures(samples, size) + noise + network
 
 
 def image_steps(method: "ErrorMaximizing", samples: int) -> int:
@@ -78,7 +94,7 @@ def _trained(spec: NoiseSpec, data: FitData, journal: Journal) -> nn.Module:
     seed = spec.key.seed("error-maximizing", "source-model")
     model = networks.build(method.source_model, data.classes, data.size, seed, method.widths).to(data.images.device)
     part = journal.chapter("source-model")
-    saved = part.load()
+    saved = part.load(stored(model.state_dict()).keys())
     if saved is not None:
         model.load_state_dict(under("model", saved[0]))
         return model
@@ -86,7 +102,7 @@ def _trained(spec: NoiseSpec, data: FitData, journal: Journal) -> nn.Module:
     for epoch in train.train(model, data.images, data.labels, recipe, change, seed):
         if not math.isfinite(epoch.loss):
             problem = f"the source model's loss is not a number in epoch {epoch.epoch}"
-            raise DataError(problem, "train it with a smaller learning rate")
+            raise DataError(problem, "give it a smaller learning rate in method.training.lr")
     part.save(stored(copied(model.state_dict())), {})
     return model
 
@@ -96,7 +112,7 @@ def _universal(spec: NoiseSpec, data: FitData, solver: Solver, model: nn.Module,
     method = _method(spec)
     state = ClassWise(method, spec, solver, data, spec.key.seed("error-maximizing", "class-wise", name))
     rounds: list[Round] = []
-    saved = journal.load()
+    saved = journal.load(state.state().keys())
     if saved is not None:
         state.restore(saved[0])
         rounds = [Round(**one) for one in saved[1]["rounds"]]
@@ -111,21 +127,13 @@ def _universal(spec: NoiseSpec, data: FitData, solver: Solver, model: nn.Module,
     return Fitted({"noise": state.snapshot()}, tuple(rounds), len(rounds), "at-lambda" if reached else "at-cap")
 
 
-def _try_out(spec: NoiseSpec, data: FitData, solver: Solver, model: nn.Module) -> Round:
-    """PGD on a share of the pictures, to tell what error the noise brings."""
+def _try_out(spec: NoiseSpec, data: FitData, tensors: dict[str, Tensor]) -> Round:
+    """The noise of a share of the pictures, to tell what error it brings."""
     method, started = _method(spec), time.perf_counter()
     generator = torch.Generator().manual_seed(spec.key.seed("error-maximizing", "try-out"))
-    subset = stratified(data.labels.cpu(), method.subset, generator).to(data.images.device)
-    places = on(keyed(spec.application.placement, data.keys, data.size, spec.key), data.images.device)
-    wrong, loss = 0, 0.0
-    for chosen in subset.split(method.batch_size):
-        x, labels = to_float(data.images[chosen]), data.labels[chosen]
-        mask = None if places is None else places.part(chosen).mask()
-        delta = solver(model, x, labels, torch.zeros_like(x), mask)
-        more_wrong, more_loss = error_and_loss(model, x + delta, labels)
-        wrong, loss = wrong + int(more_wrong), loss + float(more_loss)
-    count = len(subset)
-    return Round(1, wrong / count, loss / count, time.perf_counter() - started, method.steps * count)
+    subset = stratified(data.labels.cpu(), method.subset, generator)
+    error, loss = released(method, spec, tensors, data.part(subset))
+    return Round(1, error, loss, time.perf_counter() - started, method.steps * len(subset))
 
 
 def _method(spec: NoiseSpec) -> "ErrorMaximizing":

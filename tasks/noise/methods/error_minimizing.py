@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 VERSION = 2
 
+# Of these a solver changes nothing.
+wanted_samples = min_min_noise.wanted_samples
+fit_bytes = min_min_noise.fit_bytes
+image_steps = min_min_noise.image_steps
+shortened = min_min_noise.shortened
+
 
 def fit(spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
     """Rounds of min-min on `data`; see min_min_noise.fit."""
@@ -26,16 +32,6 @@ def perturber(source: NoiseSource) -> MakesNoise:
     method = _method(source.spec)
     solver = descent(source.spec.budget, method.perturb_alpha, method.perturb_steps)
     return min_min_noise.perturber(method, source, solver)
-
-
-def image_steps(method: "ErrorMinimizing", samples: int) -> int:
-    """See MethodModule."""
-    return min_min_noise.image_steps(method, samples)
-
-
-def shortened(method: "ErrorMinimizing") -> "ErrorMinimizing":
-    """See MethodModule."""
-    return method.model_copy(update={"max_rounds": 1})
 
 
 def _method(spec: NoiseSpec) -> "ErrorMinimizing":

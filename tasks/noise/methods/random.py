@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tasks.nn.batches import FitData
+from tasks.noise import memory
 from tasks.noise.class_sets import ClassSets, fit_sets
 from tasks.noise.fitted import Batch, Fitted, NoiseSource, NoiseSpec
 from tasks.noise.journal import Journal
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from schemas.noise import RandomNoise
 
 VERSION = 3
+# Two sets: each drawn one by one and as one tensor, and both again as one, which a file copies twice.
+_COPIES = 10
 
 
 def fit(spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
@@ -37,6 +40,18 @@ def fit(spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
 def perturber(source: NoiseSource) -> MakesNoise:
     """What makes the noise of samples: by class from the fit, or by sample from the bucket's key and the sample's."""
     return ClassSets(source) if source.spec.method.form == "class-wise" else _SampleWise(source)
+
+
+def wanted_samples(method: "RandomNoise") -> int:
+    """See MethodModule: it looks at no picture."""
+    del method
+    return 0
+
+
+def fit_bytes(method: "RandomNoise", samples: int, size: int, classes: int) -> int:
+    """See MethodModule: int8 noise a class, of two sets at most, on its way into a file."""
+    del samples
+    return _COPIES * memory.values(classes, size) if method.form == "class-wise" else 0
 
 
 def image_steps(method: "RandomNoise", samples: int) -> int:

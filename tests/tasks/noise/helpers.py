@@ -8,6 +8,8 @@ import torch
 
 from infra import devices
 from infra.keys import BucketKey
+from infra.storage import Folder
+from schemas.dataset import SourceSpec
 from schemas.noise import (
     Application,
     ErrorMaximizing,
@@ -25,6 +27,9 @@ from tasks.noise import method as methods
 from tasks.noise import resize
 from tasks.noise.fitted import Batch, NoiseSource, NoiseSpec
 from tasks.noise.journal import Unkept
+from tasks.shard import source
+from tasks.shard.index import make_index, merge
+from tasks.shard.pictures import encode_png
 from tests.tasks.nn.helpers import WIDTHS, easy, plan, small_net, unchanged
 
 KEY, OTHER = BucketKey(b"a key for the tests"), BucketKey(b"another key")
@@ -84,9 +89,9 @@ def fit(spec, data=None, journal=None):
     return methods.fit(spec, data or fit_data(), journal or Unkept())
 
 
-def perturber(spec, fitted, data=None):
+def perturber(spec, fitted, data=None, device=CPU):
     data = data or fit_data()
-    return methods.perturber(NoiseSource(spec, fitted.tensors, data.classes, data.size, CPU))
+    return methods.perturber(NoiseSource(spec, fitted.tensors, data.classes, data.size, device))
 
 
 def noise_of(spec, data=None):
@@ -103,6 +108,17 @@ def protected(data, noise, budget):
     """uint8 [N, S, S, 3]: the pictures as they are stored."""
     pairs = zip(data.images.numpy(), noise.numpy(), strict=True)
     return np.stack([resize.add(image, resize.to_picture(one, data.size, data.size, budget)) for image, one in pairs])
+
+
+def dataset(folder, counts, red=100):
+    """A manifest of pictures of one colour each, so many a class: `red` tells the dataset, green the class."""
+    tree, work = Folder(str(folder / "tree")), Folder(str(folder / "work"))
+    for place, (name, count) in enumerate(counts.items()):
+        for i in range(count):
+            tree.write(f"{name}/{i:02d}.png", encode_png(np.full((8, 8, 3), (red, 10 * place, i), np.uint8)))
+    spec = SourceSpec(url=tree.url, shard_size=8)
+    plan = source.plan(spec)
+    return merge(spec, plan, [make_index(spec, unit, work, "i") for unit in plan.units])
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from torch.nn import functional
 
 from schemas.noise import ErrorMinimizing
 from tasks.nn.batches import FitData, to_float
+from tasks.noise.budget import within
 from tasks.noise.class_wise import ClassWise, stratified
 from tasks.noise.pgd import descent
 from tests.tasks.noise.helpers import spec_of, trained_net
@@ -76,6 +77,26 @@ def test_classes_in_batches_of_their_own_keep_what_the_others_made(fp32):
     together.improve(model)
     assert alone._noise[0].abs().max() == 0
     assert all(together._noise[label].abs().max() > 0 for label in range(3))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    labels=st.lists(st.integers(0, 6), min_size=1, max_size=40),
+    laid=st.sampled_from([{}, {"patch": 3}, {"norm": "l2", "epsilon": 40}]),
+    seed=st.integers(0, 99),
+)
+def test_taking_the_means_of_the_batchs_classes_gives_the_bits_of_taking_all(labels, laid, seed):
+    data = data_of(classes=7)
+    state = state_of(method(), data, **laid)
+    generator, side = torch.Generator().manual_seed(seed), laid.get("patch", 8)
+    before = torch.randn(7, 3, side, side, generator=generator) / 20
+    eta = (torch.randn(len(labels), 3, side, side, generator=generator) / 20).to(memory_format=torch.channels_last)
+    state._noise.copy_(before)
+    state._take_means(eta, torch.tensor(labels))
+    sums = torch.zeros_like(state._noise).index_add_(0, torch.tensor(labels), eta)
+    counts = torch.bincount(torch.tensor(labels), minlength=7).view(-1, 1, 1, 1)
+    means = within(sums / counts.clamp(min=1), state._spec.budget)
+    assert torch.equal(state._noise, torch.where(counts > 0, means, before))
 
 
 def test_noise_starts_at_zero_and_is_handed_over_in_whole_steps():

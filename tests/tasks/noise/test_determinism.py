@@ -90,11 +90,17 @@ class TestCompany:
     def arithmetic(self, request, monkeypatch):
         monkeypatch.setattr(devices, "fast_bf16", lambda kind: request.param)
 
+    @pytest.fixture(params=["cpu", "cuda"])
+    def device(self, request):
+        if request.param == "cuda" and not torch.cuda.is_available():
+            pytest.skip("no GPU here: on one, this has never been shown")
+        return devices.pick_device(request.param)
+
     @pytest.mark.parametrize("name", SAMPLE_WISE)
     @pytest.mark.parametrize("laid", [{}, {"patch": 3}, {"norm": "l2", "epsilon": 60}], ids=["whole", "patch", "l2"])
-    def test_order_does_not_matter(self, name, laid):
+    def test_order_does_not_matter(self, name, laid, device):
         data, spec = fit_data(24), spec_of(name, **laid)
-        made = perturber(spec, fit(spec, data), data)
+        made = perturber(spec, fit(spec, data), data, device)
         whole = made.noise(batch_of(data))
         order = torch.randperm(24, generator=torch.Generator().manual_seed(3))
         keys = tuple(data.keys[i] for i in order)
@@ -103,17 +109,17 @@ class TestCompany:
 
     @pytest.mark.parametrize("name", SAMPLE_WISE)
     @pytest.mark.parametrize("length", [1, 5, 11])
-    def test_the_size_of_a_batch_does_not_matter(self, name, length):
+    def test_the_size_of_a_batch_does_not_matter(self, name, length, device):
         data, spec = fit_data(24), spec_of(name)
-        made = perturber(spec, fit(spec, data), data)
+        made = perturber(spec, fit(spec, data), data, device)
         parts = [made.noise(batch_of(data, slice(start, start + length))) for start in range(0, 24, length)]
         assert torch.equal(torch.cat(parts), made.noise(batch_of(data)))
 
     @pytest.mark.parametrize("name", FROZEN)
-    def test_what_was_perturbed_before_does_not_matter(self, name):
+    def test_what_was_perturbed_before_does_not_matter(self, name, device):
         data, spec = fit_data(24), spec_of(name)
         fitted = fit(spec, data)
         batches = [batch_of(data, slice(start, start + 8)) for start in (0, 8, 16)]
-        forward, backward = (perturber(spec, fitted, data) for _ in range(2))
+        forward, backward = (perturber(spec, fitted, data, device) for _ in range(2))
         first = [forward.noise(batch) for batch in batches]
         assert all(torch.equal(backward.noise(batches[i]), first[i]) for i in (2, 0, 1, 2))

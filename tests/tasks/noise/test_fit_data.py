@@ -2,34 +2,18 @@
 
 from collections import Counter
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.errors import DataError
-from infra.storage import Folder
-from schemas.dataset import SourceSpec
 from tasks.noise.fit_data import Together, wanted_samples
-from tasks.shard import source
-from tasks.shard.index import make_index, merge
-from tasks.shard.pictures import encode_png
-from tests.tasks.noise.helpers import CPU, KEY, METHODS
+from tasks.shard import sample
+from tests.tasks.noise.helpers import CPU, KEY, METHODS, dataset
 
 PRIVATE, PUBLIC = {"ant": 12, "bee": 6, "cow": 2}, {"bee": 20, "owl": 20}
 CONTEXT = {"ant", "cow"}
-
-
-def dataset(folder, counts, red):
-    """Pictures of one colour each: `red` tells the dataset, green the class."""
-    tree, work = Folder(str(folder / "tree")), Folder(str(folder / "work"))
-    for place, (name, count) in enumerate(counts.items()):
-        for i in range(count):
-            tree.write(f"{name}/{i:02d}.png", encode_png(np.full((8, 8, 3), (red, 10 * place, i), np.uint8)))
-    spec = SourceSpec(url=tree.url, shard_size=8)
-    plan = source.plan(spec)
-    return merge(spec, plan, [make_index(spec, unit, work, "i") for unit in plan.units])
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +105,20 @@ class TestContext:
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.one_of(st.none(), st.integers(1, 80)), st.sampled_from([None, CONTEXT, {"bee"}]), st.integers(0, 2))
+@given(st.one_of(st.none(), st.integers(0, 80)), st.sampled_from([None, CONTEXT, {"bee"}]), st.integers(0, 2))
 def test_it_tells_beforehand_how_many_it_will_load(both, samples, covered, which):
     private, public = both
     together = [Together(private, None), Together(None, public), Together(private, public, covered)][which]
     assert together.count(samples) == len(load(together, samples).images)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_fit_that_wants_none_reads_none(both, which, monkeypatch):
+    monkeypatch.setattr(sample, "load", lambda *_: pytest.fail("a dataset was read"))
+    together = [Together(both[0], None), Together(None, both[1]), Together(*both, CONTEXT)][which]
+    data = load(together, 0)
+    assert (data.images.shape, data.images.dtype) == ((0, 8, 8, 3), torch.uint8)
+    assert (data.labels.tolist(), data.keys, data.size, data.classes) == ([], (), 8, len(together.class_names))
 
 
 class TestWantedSamples:
@@ -137,7 +130,7 @@ class TestWantedSamples:
                 assert wanted is None
                 assert together.count(wanted) == 60
             elif name.startswith("random"):
-                assert together.count(wanted) == 5
+                assert wanted == together.count(wanted) == 0
             else:
                 assert wanted == method.fit_samples
                 bounded = wanted_samples(method.model_copy(update={"fit_samples": 20}))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from infra.errors import ConfigurationError
 from schemas.noise import ErrorMaximizing, ErrorMinimizing, ErrorMinimizingLBFGS, RandomNoise
+from schemas.recipe import TinyRecipe
 from tasks.noise import memory
 from tests.tasks.noise.helpers import METHODS
 
@@ -31,15 +32,15 @@ from tests.tasks.noise.helpers import fit, spec_of
 def peak():
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-def measure(samples, size, **fields):
+def measure(samples, size, classes=10, **fields):
     method = ErrorMinimizing(steps=1, model_steps=1, min_rounds=1, max_rounds=1, **fields)
     before = peak()
     images = torch.randint(0, 256, (samples, size, size, 3), dtype=torch.uint8)
-    data = FitData(images, torch.arange(samples) % 10, tuple(map(str, range(samples))), 10)
+    data = FitData(images, torch.arange(samples) % classes, tuple(map(str, range(samples))), classes)
     with tempfile.TemporaryDirectory() as folder:
-        fitted = fit(spec_of(method), data, store.StoredJournal(Folder(folder), lambda one: None))
+        fitted = fit(spec_of(method), data, store.StoredJournal(Folder(folder), lambda one: None, "seen"))
         store.encode(fitted.tensors)
-    print(json.dumps([peak() - before, memory.needed(method, samples, size, 10), images.numel()]), flush=True)
+    print(json.dumps([peak() - before, memory.needed(method, samples, size, classes), images.numel()]), flush=True)
 
 # What torch takes for itself on its first step is no fit's.
 model = networks.build("tiny", 2, 8, 0, (2, 2, 2, 2))
@@ -56,6 +57,10 @@ CASES = [
     {**SMALL, "procedure": "joint", "samples": 2000},
     {**SMALL, "procedure": "joint", "samples": 6000},
     {"form": "class-wise", "widths": (32, 64, 128, 128), "size": 64, "samples": 32, "batch_size": 32},
+    {**SMALL, "procedure": "two-phase", "samples": 2000},
+    {**SMALL, "procedure": "two-phase", "samples": 6000},
+    {**SMALL, "form": "class-wise", "samples": 1000, "batch_size": 16, "classes": 1000},
+    {**SMALL, "form": "class-wise", "samples": 1000, "batch_size": 16, "classes": 5000},
 ]
 
 
@@ -68,9 +73,12 @@ def test_a_fit_takes_no_more_than_it_is_told_to():
     assert len(found) == len(CASES)
     assert all(pictures < growth <= told for growth, told, pictures in found), found
     # The fixed part hides nothing: a joint fit's growth with its pictures is bounded, and so is a network's share.
-    (few, many), network = found[1:3], found[3]
-    assert many[0] - few[0] <= 8 * (many[2] - few[2])
+    joint, network, two_phase, by_class = found[1:3], found[3], found[4:6], found[6:8]
+    for (few, many), copies in ((joint, 8), (two_phase, 5)):
+        assert many[0] - few[0] <= copies * (many[2] - few[2])
     assert 0.3 * (network[1] - memory._BASE) < network[0]
+    few, many = by_class
+    assert 0.3 * (many[1] - few[1]) < many[0] - few[0] <= many[1] - few[1]
 
 
 def slope(method):
@@ -80,11 +88,32 @@ def slope(method):
 
 
 def test_it_grows_with_the_pictures_and_where_noise_is_kept_for_each_with_that():
-    assert slope(RandomNoise()) == 1
+    assert slope(RandomNoise()) == slope(RandomNoise(form="class-wise")) == 0
     assert slope(ErrorMinimizing(form="class-wise")) == slope(ErrorMaximizing(form="class-wise")) == 2
-    assert slope(ErrorMaximizing(form="sample-wise")) == 2
+    assert slope(ErrorMaximizing(form="sample-wise", subset=0.5)) == 2 + 3 * 0.5
     for schema in (ErrorMinimizing, ErrorMinimizingLBFGS):
-        assert slope(schema(procedure="joint")) == slope(schema(procedure="two-phase")) == 8
+        assert slope(schema(procedure="joint")) == 8
+        assert slope(schema(procedure="two-phase")) == 5, "no round's noise is kept"
+
+
+@pytest.mark.parametrize("schema", [ErrorMinimizing, ErrorMinimizingLBFGS, ErrorMaximizing, RandomNoise])
+def test_class_wise_noise_grows_with_the_classes(schema):
+    few, many = (memory.needed(schema(form="class-wise"), 1000, 32, classes) for classes in (200, 1200))
+    least = 1 if schema is RandomNoise else 4  # int8, or float
+    assert many - few > 1000 * PICTURE * least
+
+
+def test_the_larger_batch_counts_where_there_are_two():
+    def told(batch, training):
+        recipe = TinyRecipe(batch_size=training)
+        return memory.needed(ErrorMaximizing(batch_size=batch, training=recipe), 1000, 32, 10)
+
+    assert told(16, 256) == told(256, 16) == told(256, 256) > told(16, 16)
+
+
+def test_a_batch_is_no_larger_than_the_pictures():
+    told = {memory.needed(ErrorMinimizing(batch_size=batch), 100, 32, 10) for batch in (100, 128, 4096)}
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("size", [8, 9, 32, 63, 64, 224])
@@ -103,25 +132,42 @@ def test_it_is_told_for_every_method(name):
 
 
 class TestCheck:
-    @given(st.integers(1, 2**50), st.integers(0, 2**50), st.booleans())
-    def test_a_fit_is_refused_when_it_needs_more_than_there_is(self, needed, available, joint):
+    @given(st.integers(1, 2**50), st.integers(0, 2**50), st.sampled_from(list(METHODS)))
+    def test_a_fit_is_refused_when_it_needs_more_than_there_is(self, needed, available, name):
         if needed <= available:
-            memory.check(needed, available, joint)
+            memory.check(needed, available, METHODS[name])
         else:
             with pytest.raises(ConfigurationError):
-                memory.check(needed, available, joint)
+                memory.check(needed, available, METHODS[name])
 
     def test_nothing_is_refused_where_nobody_knows(self):
-        memory.check(2**60, None, joint=True)
+        memory.check(2**60, None, METHODS["joint"])
 
-    def test_it_says_how_much_and_what_to_do(self):
-        with pytest.raises(ConfigurationError, match=r"takes about 12\.3 GB of memory, and 4\.0 GB are free") as caught:
-            memory.check(12_345_678_901, 4_000_000_000, joint=True)
-        assert "--procedure two-phase" in caught.value.mend
+    def test_it_says_how_much(self):
+        with pytest.raises(ConfigurationError, match=r"takes about 12\.3 GB of memory, and 4\.0 GB are free"):
+            memory.check(12_345_678_901, 4_000_000_000, METHODS["joint"])
+
+    @pytest.mark.parametrize("name", METHODS)
+    def test_its_mend_names_levers_that_the_method_has_and_that_help(self, name):
+        method = METHODS[name]
         with pytest.raises(ConfigurationError) as caught:
-            memory.check(2, 1, joint=False)
-        assert "--fit-samples" in caught.value.mend
-        assert "--working-size" in caught.value.mend
+            memory.check(2, 1, method)
+        mend = caught.value.mend
+        assert "--working-size" in mend
+        assert ("--procedure two-phase" in mend) == name.endswith("joint")
+        assert ("--fit-samples" in mend) == (hasattr(method, "fit_samples") and not name.endswith("joint"))
+        assert ("method.batch_size" in mend) == hasattr(method, "batch_size")
+        assert ("method.training.batch_size" in mend) == (method.kind == "error-maximizing")
+
+    @pytest.mark.parametrize("name", [name for name in METHODS if not name.startswith("random")])
+    def test_each_lever_brings_it_down(self, name):
+        def told(samples=5000, size=32, **changes):
+            return memory.needed(METHODS[name].model_copy(update=changes), samples, size, 10)
+
+        assert told(samples=1000) < told()
+        assert told(size=16) < told()
+        recipe = {"training": TinyRecipe(batch_size=8)} if METHODS[name].kind == "error-maximizing" else {}
+        assert told(batch_size=8, **recipe) < told(batch_size=512)
 
 
 def test_bytes_are_written_in_gigabytes():

@@ -128,7 +128,7 @@ def test_a_fit_that_has_nothing_to_keep_is_an_error_with_a_mend(monkeypatch, rou
     measured = [(0.5, 1.0)] * (rounds_before - 1) + [(0.0, math.nan)] * 3
     with pytest.raises(DataError, match=f"not a number in round {rounds_before}") as caught:
         run(monkeypatch, measured, METHOD.model_copy(update={"min_rounds": 4}))
-    assert "smaller learning rate" in caught.value.mend
+    assert "smaller learning rate in method.lr" in caught.value.mend
 
 
 def test_a_round_is_m_model_steps_and_the_batches_run_on_through_rounds(monkeypatch):
@@ -159,6 +159,18 @@ def test_the_error_falls_on_easy_data():
     assert outcome.kept.noise.abs().max() == 8
     assert all(0 <= r.error <= 1 and r.seconds > 0 for r in outcome.rounds)
     assert outcome.stopped == ("at-lambda" if kept.error <= 0.05 else "at-cap")
+
+
+def test_noise_that_nobody_asks_for_is_not_kept_and_changes_nothing_else():
+    spec, data = spec_of(METHOD), fit_data()
+    outcomes = []
+    for keep_noise in (True, False):
+        state = SampleWise(METHOD, spec, descent(spec.budget, METHOD.alpha, METHOD.steps), data)
+        outcomes.append(minmin.run(METHOD, data, state, 1, Unkept(), keep_noise))
+    kept, bare = (outcome.kept for outcome in outcomes)
+    assert (kept.noise.shape, bare.noise.numel()) == (data.images.shape, 0)
+    assert (kept.number, kept.error, kept.loss) == (bare.number, bare.error, bare.loss)
+    assert all(torch.equal(kept.model[name], bare.model[name]) for name in kept.model)
 
 
 def test_a_learning_rate_that_breaks_the_model_does_not_pass_for_protection():

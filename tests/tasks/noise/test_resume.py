@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load, save
 
 from infra.storage import Folder
 from schemas.noise import ErrorMaximizing, ErrorMinimizing, ErrorMinimizingLBFGS
 from tasks.noise.journal import Unkept
 from tasks.noise.store import StoredJournal
-from tests.tasks.noise.helpers import FAST, LBFGS, MAXIMIZING, fit, spec_of
+from tests.tasks.noise.helpers import FAST, LBFGS, MAXIMIZING, fit, fit_data, spec_of
 
 ROUNDS = 3
 LONGER = {"max_rounds": ROUNDS, "subset": 0.5}
@@ -29,6 +30,7 @@ FITS = {
     "maximizing sample-wise": spec_of(ErrorMaximizing(form="sample-wise", **MAXIMIZING)),
 }
 WHOLE = {}
+SEEN = "the data of the day"
 
 
 def words(name):
@@ -49,7 +51,7 @@ class Mortal(StoredJournal):
     """A stored journal that ends the fit at its n-th save (before or after the write) or word."""
 
     def __init__(self, folder, at, when, name="checkpoint", counts=None):
-        super().__init__(folder, lambda one: self._count("heard"), name)
+        super().__init__(folder, lambda one: self._count("heard"), SEEN, name)
         self._folder, self._at, self._when = folder, at, when
         self._counts = {} if counts is None else counts
 
@@ -69,8 +71,8 @@ class Mortal(StoredJournal):
         return part
 
 
-def quiet(folder):
-    return StoredJournal(folder, lambda one: None)
+def quiet(folder, seen=SEEN):
+    return StoredJournal(folder, lambda one: None, seen)
 
 
 def unbroken(name):
@@ -82,7 +84,8 @@ def unbroken(name):
 def assert_same(found, expected):
     assert found.tensors.keys() == expected.tensors.keys()
     assert all(torch.equal(found.tensors[name], expected.tensors[name]) for name in expected.tensors)
-    assert (found.kept_round, found.stopped) == (expected.kept_round, expected.stopped)
+    ends = [(each.kept_round, each.stopped, each.released_error) for each in (found, expected)]
+    assert ends[0] == ends[1]
     without_times = [[replace(one, seconds=0) for one in each.rounds] for each in (found, expected)]
     assert without_times[0] == without_times[1]
 
@@ -121,7 +124,7 @@ def test_rounds_that_are_done_are_not_done_again(tmp_path):
     with suppress(KilledError):
         fit(FITS["joint"], journal=Mortal(folder, 2, "heard"))
     told = []
-    fit(FITS["joint"], journal=StoredJournal(folder, lambda one: told.append(one.round)))
+    fit(FITS["joint"], journal=StoredJournal(folder, lambda one: told.append(one.round), SEEN))
     assert told == [3]
 
 
@@ -148,6 +151,42 @@ def test_a_damaged_checkpoint_counts_for_nothing(tmp_path, name, damage):
     journal = quiet(folder)
     assert_same(fit(FITS[name], journal=journal), unbroken(name))
     assert not journal.went_on()
+
+
+@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize(("samples", "classes"), [(12, 3), (9, 3), (30, 4)])
+def test_a_checkpoint_of_other_data_counts_for_nothing(tmp_path, name, samples, classes):
+    folder = Folder(str(tmp_path))
+    with suppress(KilledError):
+        fit(FITS[name], journal=Mortal(folder, 1, "after the write"))
+    data = fit_data(samples, classes, seed=1)
+    journal = quiet(folder, "the data of tomorrow")
+    assert_same(fit(FITS[name], data, journal), fit(FITS[name], data, Unkept()))
+    assert not journal.went_on()
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_checkpoint_that_lacks_a_tensor_counts_for_nothing(tmp_path, name):
+    folder = Folder(str(tmp_path))
+    with suppress(KilledError):
+        fit(FITS[name], journal=Mortal(folder, 1, "after the write"))
+    (kept,) = folder.list()
+    tensors = load(folder.read(kept))
+    del tensors["model.0.0.weight" if "model.0.0.weight" in tensors else "noise"]
+    folder.write(kept, save(tensors))
+    journal = quiet(folder)
+    assert_same(fit(FITS[name], journal=journal), unbroken(name))
+    assert not journal.went_on()
+
+
+def test_a_checkpoint_has_the_best_rounds_noise_where_it_is_asked_for_alone(tmp_path):
+    sizes = {}
+    for name in ("two-phase", "joint"):
+        folder = Folder(str(tmp_path / name))
+        fit(FITS[name], journal=quiet(folder))
+        tensors = load(folder.read("checkpoint.safetensors"))
+        sizes[name] = [tensors[each].numel() for each in ("noise.noise", "kept.noise")]
+    assert sizes == {"two-phase": [12 * 8 * 8 * 3, 0], "joint": [12 * 8 * 8 * 3] * 2}
 
 
 @pytest.mark.parametrize("name", FITS)

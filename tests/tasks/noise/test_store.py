@@ -89,6 +89,7 @@ def test_tensors_that_were_changed_are_refused(workspace, saved):
     data = bytearray(folder.read(store.TENSORS))
     data[-1] ^= 1
     folder.write(store.TENSORS, bytes(data))
+    assert store.finished(workspace, INPUTS) is None
     with pytest.raises(DataError, match="is not what its record says") as caught:
         store.load(workspace, saved)
     assert folder.object_url(store.TENSORS) in str(caught.value)

@@ -1,4 +1,7 @@
-"""The budget, counted in whole numbers on what is stored: every method, place, norm, mixture and arithmetic."""
+"""The budget, in whole numbers, on the pixels that rewriting stores: every method, place, norm, mixture, arithmetic.
+
+That a stored file gives these pixels back is for tests/tasks/rewrite/test_application.py and test_protect.py.
+"""
 
 import functools
 

@@ -5,10 +5,10 @@ import functools
 import pytest
 import torch
 
-from infra.errors import DataError
+from infra.errors import ConfigurationError, DataError
 from schemas.noise import ErrorMaximizing
 from schemas.recipe import TinyRecipe
-from tasks.nn import networks
+from tasks.nn import networks, train
 from tasks.nn.batches import to_float
 from tasks.nn.fold import fold
 from tasks.nn.train import predict
@@ -110,7 +110,14 @@ def test_a_source_model_whose_training_diverged_is_an_error_with_a_mend(form):
     broken = RECIPE.model_copy(update={"lr": 1e30, "clip": 1e30})
     with pytest.raises(DataError, match="not a number in epoch") as caught:
         fit(spec_of(method(form=form, training=broken)), data())
-    assert "smaller learning rate" in caught.value.mend
+    assert "smaller learning rate in method.training.lr" in caught.value.mend
+
+
+@pytest.mark.parametrize("form", ["sample-wise", "class-wise"])
+def test_too_large_a_patch_is_refused_before_a_model_is_trained(form, monkeypatch):
+    monkeypatch.setattr(train, "train", lambda *_: pytest.fail("a model was trained in vain"))
+    with pytest.raises(ConfigurationError, match="patch of 9 pixels"):
+        fit(spec_of(method(form=form), patch=9), data())
 
 
 def test_one_source_model_serves_both_forms():

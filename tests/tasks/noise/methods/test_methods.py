@@ -1,17 +1,40 @@
 """What every method does, and what sets its forms apart."""
 
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType, SimpleNamespace
+
+import cloudpickle
 import pytest
 import torch
 
-from infra.errors import DataError
+from infra.errors import ConfigurationError, DataError
 from schemas.noise import NoiseMethod
+from tasks.nn import networks
+from tasks.nn.train import predict
+from tasks.noise import memory, min_min_noise, minmin
 from tasks.noise import method as methods
-from tasks.noise import minmin
-from tasks.noise.fitted import Batch, key_hashes
+from tasks.noise.fit_data import wanted_samples
+from tasks.noise.fitted import Batch, NoiseSource, key_hashes
+from tasks.noise.frozen import Frozen
 from tasks.noise.journal import Unkept
 from tasks.noise.pgd import descent
 from tasks.noise.sample_wise import SampleWise
-from tests.tasks.noise.helpers import KEY, METHODS, SAMPLE_WISE, batch_of, fit, fit_data, noise_of, perturber, spec_of
+from tasks.noise.tensors import under
+from tests.tasks.nn.helpers import WIDTHS
+from tests.tasks.noise.helpers import (
+    CPU,
+    KEY,
+    METHODS,
+    SAMPLE_WISE,
+    batch_of,
+    fit,
+    fit_data,
+    noise_of,
+    perturber,
+    spec_of,
+)
 
 EVERY = pytest.mark.parametrize("name", METHODS)
 JOINT = pytest.mark.parametrize("name", ["joint", "lbfgs joint"])
@@ -56,6 +79,26 @@ class TestEveryMethod:
         else:
             assert 0 < made.noise(batch).abs().max() <= 8
 
+    def test_a_further_method_is_one_module_and_its_schema(self, monkeypatch):
+        asked = []
+        further = ModuleType("further")
+        further.wanted_samples = lambda method: method.wanted
+        further.fit_bytes = lambda *told: asked.append(told) or 17
+        monkeypatch.setitem(sys.modules, "tasks.noise.methods.further_one", further)
+        method = SimpleNamespace(kind="further-one", form="sample-wise", wanted=3)
+        assert wanted_samples(method) == 3
+        assert memory.needed(method, 12, 8, 2) - memory.needed(METHODS["random sample-wise"], 12, 8, 2) == 17
+        assert asked == [(method, 12, 8, 2)]
+        with pytest.raises(ConfigurationError, match=r"free; lower --working-size$"):
+            memory.check(2, 1, method)
+
+    @EVERY
+    def test_it_fits_on_as_many_pictures_as_it_wants_for(self, name):
+        data = fit_data() if wanted_samples(METHODS[name]) != 0 else fit_data().part(torch.arange(0))
+        spec = spec_of(name)
+        fitted = fit(spec, data)
+        assert perturber(spec, fitted, data).noise(batch_of(fit_data())).shape == (12, 8, 8, 3)
+
     def test_every_kind_of_the_schema_has_its_module(self):
         kinds = {method.kind for method in METHODS.values()}
         union = NoiseMethod.__origin__.__args__
@@ -92,6 +135,87 @@ class TestJoint:
         with pytest.raises(DataError, match=f"never made for sample {stranger}") as caught:
             made.noise(Batch(data.images[:2], data.labels[:2], (data.keys[0], stranger)))
         assert "two-phase" in caught.value.mend
+
+
+class TestReleasedError:
+    @pytest.mark.parametrize("name", ["two-phase", "lbfgs two-phase"])
+    @pytest.mark.parametrize("laid", [{}, {"arithmetic": "as-published"}, {"patch": 3}], ids=["", "published", "patch"])
+    def test_it_is_the_error_under_the_noise_that_is_released(self, name, laid):
+        data, spec = fit_data(), spec_of(name, epsilon=40, **laid)
+        fitted = fit(spec, data)
+        model = networks.build("tiny", 3, 8, 0, WIDTHS)
+        model.load_state_dict(under("model", fitted.tensors))
+        noise = perturber(spec, fitted).noise(batch_of(data))
+        stored = (data.images.to(torch.int16) + noise).clamp_(0, 255).to(torch.uint8)
+        wrong = int((predict(model, stored) != data.labels).sum())
+        assert fitted.released_error == pytest.approx(wrong / 12, abs=1 / 12 + 1e-6)  # a float is no whole step
+        assert fitted.stopped == ("at-lambda" if fitted.rounds[0].error == 0 else "at-cap")
+
+    @pytest.mark.parametrize("name", [name for name in METHODS if "two-phase" not in name])
+    def test_others_tell_it_by_their_rounds(self, name):
+        assert fit(spec_of(name)).released_error is None
+
+    @pytest.mark.parametrize("name", ["two-phase", "maximizing sample-wise"])
+    def test_it_is_tried_on_a_bounded_part_of_the_fits_pictures(self, name, monkeypatch):
+        seen = []
+
+        class Spy:
+            def __init__(self, made):
+                self._made = made
+
+            def noise(self, batch):
+                seen.extend(batch.keys)
+                return self._made.noise(batch)
+
+        made = methods.perturber
+        monkeypatch.setattr(methods, "perturber", lambda source: Spy(made(source)))
+        monkeypatch.setattr(min_min_noise, "_TRIED", 5)
+        fit(spec_of(name))
+        assert len(set(seen)) == len(seen) == (5 if name == "two-phase" else 6)
+        assert set(seen) <= set(fit_data().keys)
+
+
+class TestTurns:
+    def test_threads_take_turns_and_get_what_each_would_alone(self):
+        data, spec = fit_data(24), spec_of("two-phase")
+        fitted = fit(spec, data)
+        source = NoiseSource(spec, fitted.tensors, data.classes, data.size, CPU)
+        inside, most = [], []
+
+        def solve(model, x, y, delta, mask):
+            inside.append(1)
+            most.append(len(inside))
+            threading.Event().wait(0.005)
+            found = descent(spec.budget, 0.5, 2)(model, x, y, delta, mask)
+            inside.pop()
+            return found
+
+        made = [Frozen(spec.method, source, solve) for _ in range(2)]
+        batches = [batch_of(data, slice(start, start + 12)) for start in (0, 12)] * 2
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda i: made[i % 2].noise(batches[i]), range(4)))
+        assert set(most) == {1}
+        assert len(most) == 8
+        alone = [made[0].noise(batch) for batch in batches]
+        assert all(torch.equal(*pair) for pair in zip(found, alone, strict=True))
+
+    @FROZEN
+    def test_it_can_be_sent_to_another_process(self, name):
+        data, spec = fit_data(), spec_of(name)
+        made = perturber(spec, fit(spec, data))
+        again = cloudpickle.loads(cloudpickle.dumps(made))
+        assert torch.equal(again.noise(batch_of(data)), made.noise(batch_of(data)))
+
+    def test_one_that_fails_gives_its_turn_back(self):
+        data, spec = fit_data(), spec_of("two-phase")
+        source = NoiseSource(spec, fit(spec, data).tensors, data.classes, data.size, CPU)
+
+        def fail(*_):
+            raise RuntimeError("out of memory")
+
+        with pytest.raises(RuntimeError, match="out of memory"):
+            Frozen(spec.method, source, fail).noise(batch_of(data))
+        assert perturber(spec, fit(spec, data)).noise(batch_of(data)).any()
 
 
 class TestFrozenModel:
