@@ -17,7 +17,7 @@ help: ## list what there is
 setup: $(STAMP) ## make .venv and install what requirements.lock pins
 
 demo: $(STAMP) ## protect, evaluate and report on the embedded dataset
-	$(BIN)/unlearnable demo
+	$(BIN)/unlearnable demo $(ARGS)
 
 test: $(STAMP) ## run the tests
 	$(BIN)/pytest

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 QUICK_RESULTS = ROOT / "benchmarks" / ".cache" / "quick"  # never committed: a quick run shows that it runs, no more
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile")
+_LOAD_BEFORE = os.getloadavg()  # as this module is imported, so before anything is timed
 
 
 def arguments(about: str | None, **more: dict[str, Any]) -> argparse.Namespace:
@@ -144,19 +145,26 @@ def _cell(value: object) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def report(
-    name: str, command: str, quick: bool, precision: str, repetitions: int, figures: dict[str, Any], checks: list[Check]
-) -> None:
-    """Print the verdicts, and write what was measured to benchmarks/results/NAME.json."""
+def print_checks(checks: Sequence[Check]) -> None:
+    """A verdict a line; nothing without checks."""
     if checks:
         rows = [(check.name, check.required, check.measured, check.verdict) for check in checks]
         print_table("Required", ("what", "required", "measured", "verdict"), rows)
+
+
+def report(
+    name: str, command: str, quick: bool, precision: str, repetitions: int, figures: dict[str, Any], checks: list[Check]
+) -> None:
+    """Print the load and the verdicts, and write what was measured to benchmarks/results/NAME.json."""
+    used = machine()
+    print(f"\nLoad on {used['cores']} cores: {_busy(used['load_before'])} before, {_busy(used['load_after'])} after")
+    print_checks(checks)
     content = {
         "benchmark": name,
         "command": command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "quick": quick,
-        "machine": machine(),
+        "machine": used,
         "versions": versions(),
         "precision": precision,
         "repetitions": repetitions,
@@ -192,7 +200,10 @@ def _rounded(value: Any) -> Any:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, the cores that may be used, the flags that decide about speed, memory, and how busy it was."""
+    """The processor, the cores that may be used, the flags that decide about speed, memory, and how busy it was.
+
+    `load_before` tells what else was running, `load_after` has the benchmark itself in it.
+    """
     described = _described_processor()
     flags = set(described.get("flags", "").split())
     return {
@@ -202,8 +213,17 @@ def machine() -> dict[str, Any]:
         "flags": [flag for flag in _FLAGS if flag in flags],
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": f"{platform.system()} {platform.machine()}",
-        "load_5_minutes": round(os.getloadavg()[1], 2),
+        "load_before": _load(_LOAD_BEFORE),
+        "load_after": _load(os.getloadavg()),
     }
+
+
+def _load(averages: tuple[float, float, float]) -> dict[str, float]:
+    return {"1_minute": round(averages[0], 2), "5_minutes": round(averages[1], 2)}
+
+
+def _busy(load: dict[str, float]) -> str:
+    return f"{load['1_minute']:.2f} ({load['5_minutes']:.2f} over 5 minutes)"
 
 
 def versions() -> dict[str, str]:

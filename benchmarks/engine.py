@@ -1,5 +1,6 @@
 """The two steps that take the time: a PGD step and a training step, against the textbook's and the device's limit.
 
+The limit is what the network's bare convolutions reach, and on a GPU also what a product of large matrices does.
 A rate counts pictures a second, each going once forward and once backward. GFLOP/s of a PGD step counts the forward
 pass and the input's gradient, two operations a multiplication.
 """
@@ -15,7 +16,7 @@ from infra.devices import device_kind, fast_bf16, pick_device, precision
 
 NETWORKS = {"resnet18": 2, "tiny": 8}  # PGD steps in one timing
 BATCH = {"cpu": 128, "cuda": 512}
-RATIOS = ("pgd_over_textbook", "pgd_of_convolutions", "pgd_of_matmul", "training_over_textbook")
+RATIOS = ("pgd_over_textbook", "pgd_of_convolutions", "training_over_textbook", "pgd_of_matmul")
 
 
 def measure(network: str, device: torch.device, batch_size: int, repetitions: int) -> dict[str, Any]:
@@ -23,15 +24,16 @@ def measure(network: str, device: torch.device, batch_size: int, repetitions: in
     steps, dtype = NETWORKS[network], torch.bfloat16 if fast_bf16(device.type) else torch.float32
     batch = _steps.random_batch(batch_size, device)
     bare = _limits.layers(network, batch_size, device, dtype)
-    matmul, matmul_gflop = _limits.matmul(device, dtype)
     sides: dict[str, Callable[[], object]] = {
         "pgd": _steps.pgd(network, batch, steps),
         "textbook_pgd": _steps.textbook_pgd(network, batch, steps),
         "convolutions": _limits.convolutions(bare),
         "training": _steps.training(network, batch),
         "textbook_training": _steps.textbook_training(network, batch),
-        "matmul": matmul,
     }
+    matmul_gflop = 0.0
+    if device.type == "cuda":
+        sides["matmul"], matmul_gflop = _limits.matmul(device, dtype)
     wait = torch.cuda.synchronize if device.type == "cuda" else (lambda: None)
     times = _bench.interleaved(sides, repetitions, wait)
     step, textbook_step = times["pgd"].over(steps), times["textbook_pgd"].over(steps)
@@ -44,16 +46,19 @@ def measure(network: str, device: torch.device, batch_size: int, repetitions: in
     }
     gmac = sum(layer.macs for layer in bare) / 1e9
     gflops = {name: rates[name] * 4 * gmac for name in ("pgd", "textbook_pgd", "convolutions")}
-    gflops["matmul"] = matmul_gflop / times["matmul"].best
-    return {
+    figures: dict[str, Any] = {
         "gmac_an_image": gmac,
         "pgd_over_textbook": _bench.ratio(textbook_step, step),
         "pgd_of_convolutions": _bench.ratio(times["convolutions"], step),
-        "pgd_of_matmul": _bench.scaled(_bench.ratio(times["matmul"], step), batch_size * 4 * gmac / matmul_gflop),
         "training_over_textbook": _bench.ratio(times["textbook_training"], times["training"]),
         "image_steps_a_second": rates,
         "gflops": gflops,
     }
+    if "matmul" in times:
+        gflops["matmul"] = matmul_gflop / times["matmul"].best
+        share = batch_size * 4 * gmac / matmul_gflop
+        figures["pgd_of_matmul"] = _bench.scaled(_bench.ratio(times["matmul"], step), share)
+    return figures
 
 
 def checks(figures: dict[str, Any], device: torch.device) -> list[Check]:
@@ -94,7 +99,7 @@ def show(title: str, figures: dict[str, Any]) -> None:
     rates, gflops = figures["image_steps_a_second"], figures["gflops"]
     rows = [(name, rates.get(name, ""), gflops.get(name, "")) for name in rates | gflops]
     _bench.print_table(title, ("side", "images/s", "GFLOP/s"), rows)
-    rows = [(name, figures[name]["best"], figures[name]["median"]) for name in RATIOS]
+    rows = [(name, figures[name]["best"], figures[name]["median"]) for name in RATIOS if name in figures]
     _bench.print_table("", ("ratio", "by best times", "by median times"), rows)
 
 

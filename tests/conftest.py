@@ -1,4 +1,4 @@
-"""What all tests share: a Prefect server of their own, one thread a network, and the real data where it is."""
+"""What all tests share: a Prefect server of their own, one thread a network, and the real data where they are."""
 
 import os
 import signal
@@ -13,8 +13,7 @@ os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 
 from infra import orchestration  # noqa: F401 - sets Prefect up before anything imports it
-
-_REPOSITORY = Path(__file__).parents[1]
+from tests.tasks.shard import helpers
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -41,7 +40,4 @@ def prefect_server() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real pictures; the test is skipped where it isn't."""
-    folder = Path(os.environ.get("UNLEARNABLE_DATA", _REPOSITORY.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip("no real data: set UNLEARNABLE_DATA to its folder")
-    return folder
+    return helpers.real_data()

@@ -1,4 +1,4 @@
-"""The house rules that no other tool checks, and the proof that the import contract bites."""
+"""The house rules that no other tool checks, the proof that the import contract bites, and what the pages promise."""
 
 import os
 import re
@@ -8,11 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+import yaml
+
+from flows.cli.main import app
+from schemas.protect import ProtectConfig
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("flows", "tasks", "schemas", "infra")
 LONGEST_FILE = 250
 LONGEST_FLOW = 150
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 # Contract of .importlinter, the module that offends it, and how.
 OFFENCES = [
@@ -92,24 +99,6 @@ def test_type_checking_imports_do_not_count(copy: Path):
     assert lint_imports(copy, "--contract", "core").returncode == 0
 
 
-def test_numerical_core_imports_without_the_rest():
-    """What the contract says by reading is true when it runs: none of the forbidden modules can be imported here."""
-    core = (ROOT / ".importlinter").read_text().split("contract:core]")[1]
-    packages, banned = (part.split() for part in core.split("source_modules =")[1].split("forbidden_modules ="))
-    folders = [ROOT / name.replace(".", "/") for name in packages]
-    files = [
-        file
-        for folder in folders
-        for file in (folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")])
-    ]
-    modules = {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files}
-    assert len(modules) > len(packages)
-    code = f"import sys, importlib\nsys.modules.update(dict.fromkeys({banned}))\n"
-    code += f"for name in {sorted(modules)}: importlib.import_module(name)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 def test_prefect_server_imports(tmp_path: Path):
     """prefect 3.8.8 with a fastapi of its choice can't: the pins of pyproject.toml are there for this."""
     quiet = {"PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
@@ -166,3 +155,40 @@ def test_relative_links_of_the_pages_lead_somewhere():
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", page.read_text())]
     assert links
     assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
+
+
+def options() -> dict[str, set[str]]:
+    """The options that each command's --help names."""
+    commands = typer.main.get_command(app).commands
+    return {
+        name: {"--help", *(word for given in command.params for word in [*given.opts, *given.secondary_opts])}
+        for name, command in commands.items()
+    }
+
+
+def own_text(page: Path) -> str:
+    """A page, lines that go on joined, without the commands of others and comments behind ours."""
+    text = re.sub(r"\\\n\s*", " ", page.read_text())
+    return re.sub(r"(\bprefect|\bpython -m|\bray) [^`\n]*|\s# .*", "", text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_of_the_pages_exist(page: Path):
+    known = set.union({"--version"}, *options().values())
+    assert set(OPTION.findall(own_text(page))) - known == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_of_the_pages_have_their_options(page: Path):
+    known = options()
+    for command, rest in re.findall(r"unlearnable +([a-z]+)([^`\n]*)", own_text(page)):
+        assert set(OPTION.findall(rest)) - known[command] == set(), f"unlearnable {command}{rest}"
+
+
+def test_configurations_of_the_pages_are_valid():
+    """Each YAML block of docs/operating.md is a whole configuration of a protect run, and changes something."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "operating.md").read_text(), flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        given = ProtectConfig.model_validate(yaml.safe_load(block))
+        assert ProtectConfig.model_validate(given.model_dump()) == given

@@ -2,7 +2,8 @@
 
 Every number is the last epoch's accuracy on clean test pictures, in percent. A finished run is kept under
 benchmarks/.cache by the content of its pictures, its recipe and its seed, so a study that was killed goes on.
-One thread a process: a run's sums, and so its result, depend on the number of threads.
+One thread a process: a run's sums, and so its result, depend on the number of threads. Each row tells where and when
+its victims were trained; a row that a later command did not make again keeps what it told.
 """
 
 import functools
@@ -10,19 +11,22 @@ import hashlib
 import itertools
 import json
 import os
+import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
-from importlib import import_module
+from datetime import UTC, datetime
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks._bench import machine
 from schemas.base import digest
 from schemas.dataset import SourceSpec
 from schemas.evaluate import TinyVictim, Victim
@@ -34,7 +38,7 @@ from tasks.nn import augment, train
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "benchmarks" / ".cache"
 RESULTS = ROOT / "benchmarks" / "results"
-DATA = Path(os.environ.get("UNLEARNABLE_DATA", ROOT.parent / "shared" / "data"))
+DATA = Path(os.environ.get("UNLEARNABLE_DATA") or ROOT.parent / "shared" / "data")
 
 
 # Eight epochs where the product's small victim takes twelve: two cores, and a hundred runs.
@@ -74,7 +78,7 @@ def accuracy(training: Set, test: Set, victim: Victim, seed: int) -> dict[str, A
     inputs = digest(victims.VERSION, victim, [training.digest(), test.digest(), seed, len(training.classes)])
     file = CACHE / "runs" / f"{inputs[:32]}.json"
     if file.exists():
-        return json.loads(file.read_text())
+        return {"made": {"date": _day(file.stat().st_mtime)}, **json.loads(file.read_text())}
     started = time.perf_counter()
     model = victims.build(victim, len(training.classes), training.images.shape[1], seed)
     change = augment.of(victim.recipe)
@@ -88,9 +92,25 @@ def accuracy(training: Set, test: Set, victim: Victim, seed: int) -> dict[str, A
         "train_accuracy": round(final.train_accuracy, 2),
         "by_class": by_class,
         "seconds": round(time.perf_counter() - started, 1),
+        "made": _here_and_now(),
     }
     write(file, run)
     return run
+
+
+def _here_and_now() -> dict[str, str]:
+    """UTC day, processor, and versions of what a result depends on."""
+    versions = {name: metadata.version(name) for name in ("torch", "unlearnable")}
+    return {
+        "date": _day(time.time()),
+        "processor": machine()["processor"],
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
 def write(file: Path, content: Any) -> None:
@@ -143,7 +163,16 @@ def run(module: str, cells: Sequence[Cell], processes: int = 2) -> list[dict[str
                     cell, victim = training.pop(future)
                     rows[cell.name]["runs"].append({"victim": victim.name, **future.result()})
                     print(f"{cell.name}: {victim.name} {future.result()['test_accuracy']}", flush=True)
-    return [{"cell": cell.name, **rows[cell.name]} for cell in cells]
+    return [_row(cell.name, **rows[cell.name]) for cell in cells]
+
+
+def _row(name: str, notes: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """A line of the results. `made`: where and when its runs were trained, oldest first, each told once.
+
+    A run that was remembered from before this was noted tells its day alone.
+    """
+    made = {json.dumps(told, sort_keys=True): told for told in (run.pop("made") for run in runs)}
+    return {"cell": name, "made": sorted(made.values(), key=lambda told: told["date"]), "notes": notes, "runs": runs}
 
 
 def main(module: str, cells: Sequence[Cell]) -> None:
@@ -151,16 +180,18 @@ def main(module: str, cells: Sequence[Cell]) -> None:
     asked = sys.argv[1:]
     rows = run(module, [cell for cell in cells if not asked or cell.name in asked])
     file = RESULTS / f"{module.rpartition('.')[2]}.json"
-    before = json.loads(file.read_text())["rows"] if file.exists() else []
-    known = {row["cell"]: row for row in [*before, *rows]}
+    known = {row["cell"]: row for row in [*_before(file), *rows]}
     order = [known[cell.name] for cell in cells if cell.name in known]
-    write(file, {"command": f"python -m {module}", "threads": 1, "processor": processor(), "rows": order})
+    write(file, {"command": f"python -m {module}", "threads": 1, "rows": order})
 
 
-def processor() -> str:
-    """The processor's name, as the machine tells it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+def _before(file: Path) -> list[dict[str, Any]]:
+    """The rows of an earlier command; those without a word of where they were made take their file's processor."""
+    if not file.exists():
+        return []
+    content = json.loads(file.read_text())
+    there = [{"processor": content["processor"]}] if "processor" in content else []
+    return [{"cell": row["cell"], "made": there, **row} for row in content["rows"]]
 
 
 def _one_thread() -> None:

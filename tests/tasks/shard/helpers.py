@@ -67,9 +67,13 @@ def reasons(indices: list[ShardIndex]) -> dict[str, str]:
     return {bad.key: bad.reason for index in indices for bad in index.bad}
 
 
-def real_data(name: str) -> Path:
-    root = os.environ.get("UNLEARNABLE_DATA") or Path(__file__).parents[4] / "shared" / "data"
-    found = Path(root) / name
+def real_data(name: str = "") -> Path:
+    """A data set of the data folder (CONTRIBUTING.md), or the folder itself; skips the test where it isn't.
+
+    The folder is the one that UNLEARNABLE_DATA names, else shared/data beside the repository.
+    """
+    root = Path(os.environ.get("UNLEARNABLE_DATA") or Path(__file__).parents[4] / "shared" / "data")
+    found = root / name
     if not found.is_dir():
-        pytest.skip(f"the data set {name} is not here: name its folder in UNLEARNABLE_DATA")
+        pytest.skip(f"no real pictures: {found} is no folder; name one in UNLEARNABLE_DATA (CONTRIBUTING.md)")
     return found
