@@ -9,6 +9,7 @@ from infra.devices import device_kind, free_memory, pick_device
 from infra.errors import DataError
 from infra.keys import BucketKey
 from infra.storage import Folder
+from schemas.dataset import SourcePlan, SourceSpec
 from schemas.plan import JobPlan
 from schemas.protect import ProtectConfig
 from tasks.nn.batches import FitData
@@ -35,18 +36,18 @@ def look_ahead(config: ProtectConfig) -> JobPlan:
     pick_device(config.device)
     spec = config.source
     plan = source.plan(spec)
-    samples = [one for one in source.read(spec, plan.units[0]) if isinstance(one, Sample)]
+    samples = _first(spec, plan)
     started = time.perf_counter()
     sound = [one for one in islice(samples, _PROBED) if is_sound(one.picture, spec.max_pixels)]
     check_seconds = (time.perf_counter() - started) / max(1, len(sound))
     if not sound:
-        raise DataError(f"{spec.url} has no good picture among its first", "check the URL and the split")
+        raise _no_picture(spec)
     count = len(samples) * len(plan.units)
     size = config.method.working_size or min(
         LARGEST_WORKING_SIZE, max(decode(sound[0].picture, spec.max_pixels).shape[:2])
     )
-    fit_seconds, rewrite_seconds, bytes_out = _probe(config, sound, size, count)
-    fitted_on = _fit_samples(config, count)
+    fitted_on, classes = _fit_data(config, count, len({one.label for one in samples}))
+    fit_seconds, rewrite_seconds, bytes_out = _probe(config, sound, size, fitted_on)
     return JobPlan(
         format=plan.format,
         shards=len(plan.units),
@@ -56,7 +57,7 @@ def look_ahead(config: ProtectConfig) -> JobPlan:
         bytes_out=bytes_out * count // len(sound),
         index_seconds=check_seconds * count / config.workers,
         fit_seconds=fit_seconds,
-        fit_bytes=memory.needed(config.method, fitted_on, size, len({one.label for one in samples})),
+        fit_bytes=memory.needed(config.method, fitted_on, size, classes),
         free_bytes=free_memory(pick_device(config.device)),
         rewrite_seconds=rewrite_seconds * count / config.workers,
         done_shards=sum(name.startswith("rewrite/") for name in Folder(config.workspace).list()),
@@ -64,12 +65,31 @@ def look_ahead(config: ProtectConfig) -> JobPlan:
     )
 
 
-def _fit_samples(config: ProtectConfig, count: int) -> int:
+def _first(spec: SourceSpec, plan: SourcePlan) -> list[Sample]:
+    """The samples of a source's first unit. Raises DataError when there is none."""
+    found = [one for one in source.read(spec, plan.units[0]) if isinstance(one, Sample)]
+    if not found:
+        raise _no_picture(spec)
+    return found
+
+
+def _no_picture(spec: SourceSpec) -> DataError:
+    return DataError(f"{spec.url} has no good picture among its first", "check the URL and the split")
+
+
+def _fit_data(config: ProtectConfig, samples: int, classes: int) -> tuple[int, int]:
+    """Pictures that the fit sees and their classes, where the private source has so many of both; estimates."""
+    if config.public is not None:
+        plan = source.plan(config.public)
+        first = _first(config.public, plan)
+        if not config.in_context:
+            samples, classes = 0, 0
+        samples, classes = samples + len(first) * len(plan.units), classes + len({one.label for one in first})
     asked = wanted_samples(config.method)
-    return count if asked is None else min(asked, count)
+    return samples if asked is None else min(asked, samples), classes
 
 
-def _probe(config: ProtectConfig, samples: list[Sample], size: int, count: int) -> tuple[float, float, int]:
+def _probe(config: ProtectConfig, samples: list[Sample], size: int, fitted_on: int) -> tuple[float, float, int]:
     """Seconds of a whole fit, seconds a rewritten picture, and bytes of the rewritten probe."""
     device, max_pixels = pick_device(config.device), config.source.max_pixels
     module = methods.module_of(config.method.kind)
@@ -79,7 +99,7 @@ def _probe(config: ProtectConfig, samples: list[Sample], size: int, count: int) 
     data = FitData(images.to(device), labels.to(device), tuple(s.key for s in samples), 2)
     fitted = methods.fit(short, data, Unkept())
     seconds, passes = (sum(getattr(r, name) for r in fitted.rounds) for name in ("seconds", "image_steps"))
-    fit_seconds = seconds / max(1, passes) * module.image_steps(config.method, _fit_samples(config, count))
+    fit_seconds = seconds / max(1, passes) * module.image_steps(config.method, fitted_on)
     noise = methods.perturber(NoiseSource(short, fitted.tensors, 2, size, device))
     places = {sample.key: int(label) for sample, label in zip(samples, labels, strict=True)}
     plan = Plan(noise, config.budget, size, max_pixels, lambda s: places[s.key], lambda s: s.key)

@@ -121,6 +121,11 @@ class DatasetManifest(Stored):
     labels: tuple[str, ...] = Field(description="The label as written in the samples, by class index.")
     shards: tuple[ShardRecord, ...]
     quarantined: int = Field(ge=0, description="Samples on the quarantine list.")
+    typical_side: int | None = Field(
+        default=None,
+        ge=8,
+        description="Typical side of its pictures in pixels when it was first indexed; None: as its shards are now.",
+    )
 
     @property
     def samples(self) -> int:

@@ -9,6 +9,7 @@ from schemas.dataset import SourceSpec
 from schemas.protect import DeviceName
 from schemas.recipe import Recipe, TinyRecipe
 
+TINY_WIDTHS = (32, 64, 128, 128)
 RESNET18_WIDTH = 64
 
 
@@ -16,13 +17,13 @@ class TinyVictim(Schema):
     """A net of six 3x3 convolutions: for quick looks, on a CPU."""
 
     kind: Literal["tiny"] = "tiny"
-    widths: tuple[int, int, int, int] = Field(default=(32, 64, 128, 128), description="Channels of its four stages.")
+    widths: tuple[int, int, int, int] = Field(default=TINY_WIDTHS, description="Channels of its four stages.")
     recipe: TinyRecipe = TinyRecipe()
 
     @property
     def name(self) -> str:
-        """Its name in reports."""
-        return "tiny"
+        """Its name in reports: it tells widths that are not its own."""
+        return "tiny" if self.widths == TINY_WIDTHS else f"tiny-w{'-'.join(map(str, self.widths))}"
 
 
 class ResNet18Victim(Schema):

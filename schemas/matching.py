@@ -53,8 +53,11 @@ class Mapping(Stored):
     inputs: str = Field(description="Digest of both datasets' classes and of the way of matching.")
     how: Literal["identity", "name", "file", "visual", "context"] = Field(description="How the classes were matched.")
     embedder: str | None = Field(default=None, description="Visual only: the network whose view of them was taken.")
-    matches: tuple[ClassMatch, ...] = Field(description="One match a private class, in the order of its classes.")
+    matches: tuple[ClassMatch, ...] = Field(
+        description="One match a private class, in the order of its classes; where public classes make the noise, "
+        "only classes that are to be protected."
+    )
 
-    def public_indices(self, public_names: tuple[str, ...]) -> tuple[int, ...]:
-        """Index into `public_names` for each private class."""
-        return tuple(public_names.index(match.public) for match in self.matches)
+    def public_indices(self, public_names: tuple[str, ...]) -> dict[str, int]:
+        """Index into `public_names` by the name of each private class that is matched."""
+        return {match.private: public_names.index(match.public) for match in self.matches}

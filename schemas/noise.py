@@ -37,13 +37,22 @@ class NoiseBudget(Schema):
         default=8,
         ge=1,
         le=MAX_EPSILON_L2,
-        description="The bound in steps of 1/255; the paper uses 8, and 16 at 224 px, with linf (at most 64).",
+        description="The bound in steps of 1/255; the paper uses 8, and 16 at 224 px, with linf (at most 64). "
+        "To be stated with l2: a linf budget of 8 allows an L2 norm of 443 at 32 px.",
     )
 
     @model_validator(mode="after")
     def _imperceptible(self) -> "NoiseBudget":
         if self.norm == "linf" and self.epsilon > MAX_EPSILON:
             raise ValueError(f"epsilon is at most {MAX_EPSILON} with norm linf (given: {self.epsilon})")
+        return self
+
+    @model_validator(mode="after")
+    def _l2_is_stated(self) -> "NoiseBudget":
+        # As an L2 norm the default is next to no noise. What is read from storage always states it.
+        if self.norm == "l2" and "epsilon" not in self.model_fields_set:
+            allows = "an L-inf budget of 8 allows an L2 norm of 443 at 32 px"
+            raise ValueError(f"norm l2 has no default epsilon: state it (--epsilon); {allows}")
         return self
 
 
@@ -81,7 +90,11 @@ class Application(Schema):
 class MinMin(Schema):
     """What the two error-minimizing methods share: a source model and its noise, made turn by turn."""
 
-    preset: Preset = Field(default="standard", description="Where fields that are not given take their values from.")
+    preset: Preset = Field(
+        default="standard",
+        description="Where fields that are not given take their values from. fast: fewer gradient passes in the fit "
+        "and, with error-minimizing, a picture once fitted; error-minimizing-lbfgs costs the same a picture.",
+    )
     form: Form = Field(default="sample-wise", description="One noise a sample, or one a class.")
     procedure: Procedure = Field(
         default="two-phase",
@@ -134,6 +147,11 @@ class ErrorMinimizing(MinMin):
     alpha: float = Field(default=0.25, gt=0, le=2, description="Size of a PGD step, as a part of epsilon.")
     perturb_alpha: float = Field(default=0.25, gt=0, le=2, description="two-phase: its size once fitted.")
 
+    @property
+    def reach(self) -> float:
+        """How far the steps of one noise step go together, as a part of epsilon."""
+        return self.steps * self.alpha
+
 
 class ErrorMinimizingLBFGS(MinMin):
     """The same with a penalty in place of projection: c |delta|^2 + loss, by Adam (appendix I).
@@ -147,6 +165,11 @@ class ErrorMinimizingLBFGS(MinMin):
     perturb_steps: int = Field(default=20, ge=1, le=1000, description="two-phase: steps a picture once fitted.")
     penalty: float = Field(default=1.0, ge=0, description="c: weight of the squared L2 norm, values in 0 to 1.")
     step_size: float = Field(default=0.1, gt=0, le=2, description="Adam's learning rate, as a part of epsilon.")
+
+    @property
+    def reach(self) -> float:
+        """How far the steps of one noise step go together, as a part of epsilon: about, for a step of Adam's."""
+        return self.steps * self.step_size
 
 
 class ErrorMaximizing(Schema):
@@ -162,10 +185,19 @@ class ErrorMaximizing(Schema):
     steps: int = Field(default=20, ge=1, le=1000, description="PGD steps a picture.")
     alpha: float = Field(default=0.1, gt=0, le=2, description="Size of a PGD step, as a part of epsilon.")
     stop_error: float = Field(
-        default=0.8, gt=0, le=1, description="class-wise: stop at this error rate or above (the paper: .8)."
+        default=0.8,
+        gt=0,
+        le=1,
+        description="The error rate that the noise is to bring. class-wise: stop at it or above (the paper: .8). "
+        "sample-wise: a trial of the noise on the subset that stays below is told as a weak fit.",
     )
     max_rounds: int = Field(default=10, ge=1, description="class-wise: passes over the subset at most.")
-    subset: float = Field(default=0.2, gt=0, le=1, description="class-wise: share of the fit's samples in a pass.")
+    subset: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="Share of the fit's samples: class-wise in a pass, sample-wise in the trial.",
+    )
     batch_size: int = Field(default=128, ge=1, description="Pictures a batch while noise is made.")
 
 

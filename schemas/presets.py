@@ -1,7 +1,8 @@
 """Presets of the error-minimizing methods: values for the fields that a user leaves out.
 
-`standard` is what the schemas say; `fast` needs fewer gradient passes for it; `paper` is Huang et al. 2021 as far
-as the paper and its released configurations for CIFAR-10 state it. docs/results says what each is worth.
+`standard` is what the schemas say; `fast` takes fewer gradient passes; `paper` is Huang et al. 2021 as far as the paper
+and its released configurations for CIFAR-10 state it. docs/results says what each is worth. With the L-BFGS form `fast`
+saves in the fit alone: a picture takes as many steps as with `standard`, for Adam's small steps can't be fewer.
 """
 
 from typing import Any, Literal

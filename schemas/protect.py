@@ -8,9 +8,10 @@ from schemas.base import Schema, Stored
 from schemas.coverage import Coverage
 from schemas.dataset import DatasetManifest, SourceSpec
 from schemas.matching import Matching
-from schemas.noise import MAX_EPSILON_L2, Application, ErrorMinimizing, NoiseBudget, NoiseMethod
+from schemas.noise import MAX_EPSILON_L2, Application, ErrorMinimizing, MinMin, NoiseBudget, NoiseMethod
 
 DeviceName = Literal["auto", "cpu", "cuda"]
+_ROUNDS_TO_NOTHING = 0.5  # steps of 1/255; a half is rounded to even
 
 
 class ProtectConfig(Schema):
@@ -35,12 +36,14 @@ class ProtectConfig(Schema):
         default=None,
         min_length=1,
         description="YAML or JSON file that names, for each private class, the public class that makes its noise; "
-        "it goes before `matching`.",
+        "it takes precedence over `matching`.",
     )
     device: DeviceName = Field(default="auto", description="Where tensors live; auto takes the GPU when there is one.")
     workers: int = Field(default=2, ge=1, le=256, description="Shards worked on at a time.")
     key_file: str | None = Field(
-        default=None, min_length=1, description="File with the bucket's secret key; UNLEARNABLE_KEY goes first."
+        default=None,
+        min_length=1,
+        description="File with the bucket's secret key; UNLEARNABLE_KEY takes precedence over it.",
     )
     key_block: str | None = Field(
         default=None, min_length=1, description="Name of a Prefect Secret block with the bucket's secret key."
@@ -49,7 +52,8 @@ class ProtectConfig(Schema):
     @model_validator(mode="after")
     def _mapping_needs_public(self) -> "ProtectConfig":
         if self.mapping is not None and self.public is None:
-            raise ValueError("a mapping leads to the classes of a public dataset, and none is given")
+            leads = f"mapping {self.mapping} leads to the classes of a public dataset, and none is given"
+            raise ValueError(f"{leads}: give --public too, or leave the mapping out")
         if self.matching.how != "name" and self.public is None:
             raise ValueError(f"matching {self.matching.how!r} needs a public dataset, and none is given")
         return self
@@ -59,6 +63,34 @@ class ProtectConfig(Schema):
         if self.application.mixture != "none" and self.method.form != "class-wise":
             raise ValueError(f"mixture {self.application.mixture!r} is for class-wise noise: use form class-wise")
         return self
+
+    @model_validator(mode="after")
+    def _joint_noise_is_of_the_fits_pictures(self) -> "ProtectConfig":
+        # It is found by a sample's key: a public sample of the same key would hand over its own noise.
+        if self.joint and self.public is not None and not self.in_context:
+            made = "joint noise is made for the very pictures that the fit sees, and here these are the public ones"
+            raise ValueError(f"{made}: use --procedure two-phase, or leave --public out")
+        return self
+
+    @model_validator(mode="after")
+    def _joint_noise_leaves_zero(self) -> "ProtectConfig":
+        if not isinstance(self.method, MinMin) or not self.joint or self.budget.norm != "linf":
+            return self
+        reach = self.method.reach * self.budget.epsilon
+        if reach <= _ROUNDS_TO_NOTHING:
+            kept = f"joint noise is rounded to whole steps of 1/255 in each round, and its steps reach {reach:.2g}/255"
+            raise ValueError(f"{kept}: it would stay at 0; raise --epsilon, method.steps or the size of a step")
+        return self
+
+    @property
+    def joint(self) -> bool:
+        """True for noise that is made picture by picture in the fit, and for no other picture."""
+        return isinstance(self.method, MinMin) and self.method.procedure == "joint"
+
+    @property
+    def in_context(self) -> bool:
+        """True when noise is made on private and public pictures together; a mapping file takes precedence."""
+        return self.public is not None and self.matching.how == "context" and self.mapping is None
 
 
 class ProtectedShard(Stored):

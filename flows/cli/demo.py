@@ -17,7 +17,7 @@ def command(
     json_: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Run the whole pipeline on the embedded digits: protect, evaluate, report. Needs no network."""
+    """Run the whole pipeline on the embedded digits: protect, evaluate, report. Needs no internet connection."""
     del debug
     from flows.demo import demo
     from infra.orchestration import start_server

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli import console, options
-from flows.cli.protect import source_fields
+from flows.cli.job import source_fields
 from infra.errors import ConfigurationError
 from schemas import evaluate as schemas
 from schemas.evaluate import EvaluateConfig, Evaluation

@@ -16,7 +16,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout; all else goes to stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show Prefect's log, and a traceback when it fails.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default="auto")]
-Config = Annotated[Path | None, typer.Option(help="YAML or JSON file with any field; options go before it.")]
+Config = Annotated[Path | None, typer.Option(help="YAML or JSON file with any field; options take precedence.")]
 Workspace = Annotated[str, typer.Option(help="Private place for noise, markers and reports; never published.")]
 Split = Annotated[str | None, typer.Option(help="Split of the source to take.", show_default="train")]
 Limit = Annotated[int | None, typer.Option(help="Take the first so many samples only.")]

@@ -1,32 +1,19 @@
 """`unlearnable plan`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from flows.cli import options
-from flows.cli.protect import Destination, Source, config_of, source_fields
-from schemas.noise import NoiseMethod
+from flows.cli.job import config_of, takes_a_job
 
 _NO_WORKSPACE = "memory://no-workspace"
 
 
+@takes_a_job
 def command(
-    source: Source,
-    dest: Destination,
+    fields: dict[str, Any],
     workspace: Annotated[str | None, typer.Option(help="Workspace of the job, when it has one.")] = None,
-    method: Annotated[str | None, typer.Option(help=f"{', '.join(options.kinds(NoiseMethod))}.")] = None,
-    preset: Annotated[str | None, typer.Option(help="standard, fast, or paper (Huang et al. 2021).")] = None,
-    form: Annotated[str | None, typer.Option(help="sample-wise or class-wise.")] = None,
-    procedure: Annotated[str | None, typer.Option(help="Sample-wise: two-phase, or joint as in the paper.")] = None,
-    source_model: Annotated[str | None, typer.Option(help="tiny or resnet18.")] = None,
-    split: options.Split = None,
-    limit: options.Limit = None,
-    format_: options.Format = None,
-    label_field: options.LabelField = None,
-    image_field: options.ImageField = None,
-    device: options.Device = None,
-    config: options.Config = None,
     json_: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
@@ -34,29 +21,15 @@ def command(
     del debug
     from flows.plan import look_ahead
 
-    given = {
-        "source": source_fields(source, split, limit, format_, label_field, image_field),
-        "destination": dest,
-        "workspace": workspace,
-        "method": {
-            "kind": method,
-            "preset": preset,
-            "form": form,
-            "procedure": procedure,
-            "source_model": source_model,
-        },
-        "device": device,
-    }
-    fields = options.merge(options.read_config(config), given)
-    fields.setdefault("workspace", _NO_WORKSPACE)
-    found = look_ahead(config_of(fields))
+    config = config_of({"workspace": _NO_WORKSPACE} | options.merge(fields, {"workspace": workspace}))
+    found = look_ahead(config)
     if json_:
         options.print_json(found.model_dump(mode="json"))
         return
     about = "" if found.exact else "about "
-    print(f"source     {source}: {found.format}, {found.shards} shards")
+    print(f"source     {config.source.url}: {found.format}, {found.shards} shards")
     print(f"samples    {about}{found.samples}")
-    print(f"read       {about}{_size(found.bytes_in)}, written about {_size(found.bytes_out)} to {dest}")
+    print(f"read       {about}{_size(found.bytes_in)}, written about {_size(found.bytes_out)} to {config.destination}")
     print(f"fit        at most {found.fit_seconds:.0f} s and {_size(found.fit_bytes)} of memory on {found.device}")
     print(f"index      about {found.index_seconds:.0f} s, rewrite about {found.rewrite_seconds:.0f} s")
     print(f"done       {found.done_shards} shards are rewritten already")

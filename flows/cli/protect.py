@@ -1,132 +1,28 @@
 """`unlearnable protect`."""
 
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from flows.cli import console, options
-from infra.errors import ConfigurationError
-from infra.machine import cores
+from flows.cli.job import config_of, takes_a_job
 from schemas.noise import NoiseMethod
 from schemas.protect import ProtectConfig, ProtectSummary
 
-Source = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="Dataset: path, fsspec URL, glob, `digits` or torchvision://NAME.")
-]
-Destination = Annotated[str, typer.Argument(metavar="DEST", help="Where the protected copy goes.")]
 
-
+@takes_a_job
 def command(
-    source: Source,
-    dest: Destination,
+    fields: dict[str, Any],
     workspace: options.Workspace,
-    method: Annotated[
-        str | None, typer.Option(help=f"{', '.join(options.kinds(NoiseMethod))}.", show_default="error-minimizing")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="standard, fast, or paper (Huang et al. 2021).")] = None,
-    form: Annotated[str | None, typer.Option(help="sample-wise or class-wise.")] = None,
-    procedure: Annotated[str | None, typer.Option(help="Sample-wise: two-phase, or joint as in the paper.")] = None,
-    epsilon: Annotated[int | None, typer.Option(help="Budget in steps of 1/255.", show_default="8")] = None,
-    norm: Annotated[str | None, typer.Option(help="linf: a value's; l2: a picture's.", show_default="linf")] = None,
-    patch: Annotated[int | None, typer.Option(help="Side of a patch that holds the noise, in pixels.")] = None,
-    mixture: Annotated[str | None, typer.Option(help="Class-wise: none, two-sets or with-uniform.")] = None,
-    arithmetic: Annotated[str | None, typer.Option(help="corrected, or as-published: negative noise lost.")] = None,
-    source_model: Annotated[
-        str | None, typer.Option(help="tiny or resnet18: the network that makes the noise.")
-    ] = None,
-    working_size: Annotated[int | None, typer.Option(help="Side in pixels at which noise is made.")] = None,
-    fit_samples: Annotated[int | None, typer.Option(help="Pictures that the fit sees.")] = None,
-    max_rounds: Annotated[int | None, typer.Option(help="Rounds of the fit at most.")] = None,
-    public: Annotated[str | None, typer.Option(help="Public dataset to fit the noise on.")] = None,
-    mapping: Annotated[str | None, typer.Option(help="YAML or JSON: private class -> public class.")] = None,
-    matching: Annotated[
-        str | None, typer.Option(help="Public classes: by name, visual, or as context.", show_default="name")
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="Visual: a torchvision network whose weights are at hand.")
-    ] = None,
-    classes: Annotated[str | None, typer.Option(help="Protect these classes only: a,b.")] = None,
-    fraction: Annotated[float | None, typer.Option(help="Protect this share of the samples only.")] = None,
-    split: options.Split = None,
-    limit: options.Limit = None,
-    format_: options.Format = None,
-    label_field: options.LabelField = None,
-    image_field: options.ImageField = None,
-    shard_size: Annotated[int | None, typer.Option(help="Samples a shard, where shards are written.")] = None,
-    max_bad_share: Annotated[float | None, typer.Option(help="Stop when more of the samples are bad.")] = None,
-    max_pixels: Annotated[int | None, typer.Option(help="Never decode a picture that declares more pixels.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Shards worked on at a time.", show_default="all cores")] = None,
-    device: options.Device = None,
-    key_file: Annotated[str | None, typer.Option(help="File with the bucket's secret key.")] = None,
-    config: options.Config = None,
     json_: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
     """Protect a dataset: add error-minimizing noise to every picture and publish the copy at DEST."""
     del debug
-    given = {
-        "source": source_fields(source, split, limit, format_, label_field, image_field)
-        | {"shard_size": shard_size, "max_bad_share": max_bad_share, "max_pixels": max_pixels},
-        "destination": dest,
-        "workspace": workspace,
-        "budget": {"epsilon": epsilon, "norm": norm},
-        "application": {"placement": {"patch": patch}, "mixture": mixture, "arithmetic": arithmetic},
-        "method": {
-            "kind": method,
-            "preset": preset,
-            "form": form,
-            "procedure": procedure,
-            "source_model": source_model,
-            "working_size": working_size,
-            "fit_samples": fit_samples,
-            "max_rounds": max_rounds,
-        },
-        "public": {"url": public},
-        "mapping": mapping,
-        "matching": {"how": matching, "backbone": backbone},
-        "coverage": {"classes": options.names(classes), "fraction": fraction},
-        "workers": workers,
-        "device": device,
-        "key_file": key_file,
-    }
-    built = config_of(options.merge(options.read_config(config), given))
+    built = config_of(options.merge(fields, {"workspace": workspace}))
     summary = run(built)
     if json_:
         options.print_json(summary.model_dump(mode="json"))
     else:
-        tell(summary)
-
-
-def source_fields(
-    url: str,
-    split: str | None,
-    limit: int | None,
-    format_: str | None,
-    label_field: str | None,
-    image_field: str | None,
-) -> dict[str, Any]:
-    """Fields of a SourceSpec from options."""
-    return {
-        "url": url,
-        "split": split,
-        "limit": limit,
-        "format": format_,
-        "label_field": label_field,
-        "image_field": image_field,
-    }
-
-
-def config_of(fields: dict[str, Any]) -> ProtectConfig:
-    """The configuration of a protect run; the method is error-minimizing and the workers are the cores by default."""
-    if isinstance(fields.get("method"), dict):
-        fields["method"].setdefault("kind", "error-minimizing")
-    if isinstance(fields.get("public"), dict):
-        fields["public"].setdefault("split", "train")
-    if fields.get("mapping") and not fields.get("public"):
-        problem = f"mapping {fields['mapping']} leads to the classes of a public dataset, and none is given"
-        raise ConfigurationError(problem, "give --public URL too, or leave the mapping out")
-    fields.setdefault("workers", cores())
-    return options.build(ProtectConfig, fields)
+        tell(summary, built.method)
 
 
 def run(config: ProtectConfig) -> ProtectSummary:
@@ -144,7 +40,7 @@ def run(config: ProtectConfig) -> ProtectSummary:
         return protect(config)
 
 
-def tell(summary: ProtectSummary) -> None:
+def tell(summary: ProtectSummary, method: NoiseMethod) -> None:
     """The closing lines of a protect run."""
     done = f"{summary.protected} of {summary.samples} pictures protected in {summary.shards} shards"
     again = f", {summary.skipped_shards} done before" if summary.skipped_shards else ""
@@ -155,5 +51,13 @@ def tell(summary: ProtectSummary) -> None:
     if not summary.converged:
         error = 100 * (summary.noise_error or 0)
         print(f"WARNING: the fit ended with {error:.1f} % error, short of its target: expect weak protection.")
-        print("Raise --max-rounds, or --fit-samples; the report of an evaluation will say so too.")
+        print(f"{_advice(method)} The report of an evaluation will say so too.")
     print(f"Next: unlearnable verify {summary.destination} --clean SOURCE")
+
+
+def _advice(method: NoiseMethod) -> str:
+    """What helps a fit that fell short of its target."""
+    if method.kind == "error-maximizing" and method.form == "sample-wise":
+        # No rounds: every picture takes its own steps against a network that is trained already.
+        return "Raise --epsilon, or method.steps in a --config file."
+    return "Raise --max-rounds, or --fit-samples."

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from flows.cli import console, options
-from flows.cli.protect import source_fields
+from flows.cli.job import source_fields
 from schemas.dataset import SourceSpec
 from schemas.protect import VerifyReport
 

@@ -79,7 +79,7 @@ def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
 
 def _names(cell: Cell, config: EvaluateConfig) -> dict[str, Any]:
     """The names under which an evaluation reports a run; the same run may be reported under others elsewhere."""
-    names: dict[str, Any] = {"dataset": measure.name_of(config.clean)}
+    names: dict[str, Any] = {"dataset": measure.name_of(config.clean), "victim": cell.victim.name}
     if cell.protected is None:
         return names | {"method": "none", "form": "none", "epsilon": 0, "fraction": 0.0, "variant": ""}
     protection = manifest_of(Folder(cell.protected)).protection
@@ -90,7 +90,6 @@ def _record(cell: Cell, result: victim.Result, **known: Any) -> VictimRun:
     last = result.curve[-1]
     return VictimRun(
         **known,
-        victim=cell.victim.name,
         countermeasure=cell.countermeasure.name,
         seed=cell.seed,
         test_accuracy=last.test_accuracy,

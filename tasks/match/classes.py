@@ -35,10 +35,12 @@ def by_name(private: Sequence[str], public: Sequence[str]) -> list[tuple[str, st
     return [(name, candidates[0]) for name, candidates in found.items()]
 
 
-def from_file(text: bytes, url: str, private: Sequence[str], public: Sequence[str]) -> list[tuple[str, str]]:
-    """Matches of an explicit mapping, YAML or JSON: private class name -> public class name.
+def from_file(
+    text: bytes, url: str, private: Sequence[str], public: Sequence[str], covered: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Matches of the `covered` private classes by a mapping, YAML or JSON: private class name -> public class name.
 
-    Raises ConfigurationError for a file that is no such mapping, a private class that it leaves out, and a
+    Raises ConfigurationError for a file that is no such mapping, a covered class that it leaves out, and a
     name on either side that names no class.
     """
     stated = _parse(text, url)
@@ -46,14 +48,14 @@ def from_file(text: bytes, url: str, private: Sequence[str], public: Sequence[st
     if strangers:
         problem = f"{url} maps {_listed(strangers)}, which the private dataset does not have"
         raise ConfigurationError(problem, f"its classes are {_listed(private)}")
-    missing = [name for name in private if name not in stated]
+    missing = [name for name in covered if name not in stated]
     if missing:
         raise ConfigurationError(f"{url} maps no class for {_listed(missing)}", "add them to the file")
     unknown = [name for name in stated.values() if name not in public]
     if unknown:
         problem = f"{url} maps to {_listed(unknown)}, which the public dataset does not have"
         raise ConfigurationError(problem, f"its classes are {_listed(public)}")
-    return [(name, stated[name]) for name in private]
+    return [(name, stated[name]) for name in covered]
 
 
 def _parse(text: bytes, url: str) -> dict[str, str]:

@@ -31,26 +31,32 @@ _NAMED = 10
 def match_classes(config: ProtectConfig, private: DatasetManifest, public: DatasetManifest | None) -> Mapping:
     """Match each private class with the public class that makes its noise; writes WORKSPACE/match/mapping.json.
 
-    Raises ConfigurationError for a class without a match.
+    A class that is not to be protected needs no public one. Raises ConfigurationError for a class without a match.
     """
     workspace = Folder(config.workspace)
     if public is not None and config.mapping is None and config.matching.how == "visual":
         return _by_sight(config, private, public, workspace)
-    names, inputs = private.class_names, [list(private.class_names)]
-    if public is None:
-        how, pairs = "identity", classes.identity(names)
-    elif config.mapping is not None:
-        folder, name = locate(config.mapping)
-        text = folder.read(name)
-        how, pairs = "file", classes.from_file(text, config.mapping, names, public.class_names)
-        inputs += [list(public.class_names), [text.decode(errors="replace")]]
-    elif config.matching.how == "context":
-        how, pairs = "context", classes.identity(names)
+    names = private.class_names
+    if public is None or config.in_context:
+        how, pairs, inputs = "context" if public else "identity", classes.identity(names), [list(names)]
     else:
-        how, pairs = "name", classes.by_name(names, public.class_names)
-        inputs.append(list(public.class_names))
+        covered = _covered(config, private)
+        inputs = [covered, list(public.class_names)]
+        if config.mapping is not None:
+            folder, name = locate(config.mapping)
+            text = folder.read(name)
+            how, pairs = "file", classes.from_file(text, config.mapping, names, public.class_names, covered)
+            inputs.append([text.decode(errors="replace")])
+        else:
+            how, pairs = "name", classes.by_name(covered, public.class_names)
     matches = tuple(ClassMatch(private=a, public=b) for a, b in pairs)
     return _written(workspace, Mapping(inputs=digest(how, *inputs), how=how, matches=matches))
+
+
+def _covered(config: ProtectConfig, private: DatasetManifest) -> list[str]:
+    """Names of the private classes that are to be protected, in the dataset's order."""
+    chosen = config.coverage.classes
+    return [name for name in private.class_names if chosen is None or name in chosen]
 
 
 def _by_sight(config: ProtectConfig, private: DatasetManifest, public: DatasetManifest, workspace: Folder) -> Any:
@@ -59,7 +65,8 @@ def _by_sight(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
     matching, typical = config.matching, sample.working_size(private, config.method.working_size)
     size = matching.training.size or min(_LARGEST_SIDE, typical)
     # By which datasets they are, not by today's shards: a new shard must not redo all that depends on the mapping.
-    inputs = digest(VERSION, private.identity, public.identity, matching, key.fingerprint, size)
+    known = [] if config.coverage.classes is None else [_covered(config, private)]
+    inputs = digest(VERSION, private.identity, public.identity, matching, key.fingerprint, size, *known)
     done = workspace.load(MAPPING, Mapping)
     if done is not None and done.inputs == inputs:
         log("the classes were matched before")
@@ -77,9 +84,10 @@ def _look(
     with gpu_gate(device.type):
         # Before a picture is read: a backbone may not be at hand.
         embed = visual.embedder(matching, key, device, lambda note: progress.advance("match", 1, note))
-        ours, theirs = (
-            (each.class_names, sample.load(each, size, matching.samples, key, device)) for each in (private, public)
-        )
+        covered, names = _covered(config, private), private.class_names
+        pictures = sample.load(private, size, matching.samples, key, device, covered)
+        ours = covered, visual.labelled_by(covered, names, pictures)
+        theirs = public.class_names, sample.load(public, size, matching.samples, key, device)
         progress.start("match", *visual.steps(matching))
         found = visual.match(matching.assignment, embed, ours, theirs)
         progress.finish("match")

@@ -59,6 +59,13 @@ def match(
     return assignment.matches(embed(private[1], pictures), private[0], names, assign)
 
 
+def labelled_by(chosen: Sequence[str], names: Sequence[str], data: FitData) -> FitData:
+    """`data` with classes by their places in `chosen`: the classes of all its pictures, by their `names`."""
+    places = torch.full((len(names),), -1, device=data.labels.device)
+    places[[names.index(name) for name in chosen]] = torch.arange(len(chosen), device=data.labels.device)
+    return replace(data, labels=places[data.labels], classes=len(chosen))
+
+
 def with_pictures(names: Sequence[str], data: FitData) -> tuple[list[str], FitData]:
     """The classes of which there is a picture, and the same pictures labelled by their places among these."""
     there, labels = data.labels.unique(return_inverse=True)

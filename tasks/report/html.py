@@ -1,4 +1,4 @@
-"""The report as one html file that asks nothing of any network: style and figures lie in it."""
+"""The report as one html file that loads nothing from the internet: style and figures lie in it."""
 
 import base64
 from collections.abc import Mapping, Sequence

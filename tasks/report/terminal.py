@@ -8,6 +8,8 @@ from rich.text import Text
 from infra.errors import one_line
 from tasks.report.display import CLEAN, MISSING, Judgement, judge, records, share, spread
 
+# Folds resnet18-w16 and tiny-w16-32-64-64 behind a hyphen, and leaves the other names whole.
+_VICTIM = 9
 _STYLES: dict[Judgement, str] = {"holds": "green", "partly": "yellow", "undone": "red", "unknown": ""}
 
 
@@ -21,7 +23,7 @@ def summary_table(summary: pd.DataFrame) -> Table:
     protected = summary[summary["method"] != CLEAN]
     shown = protected if len(protected) else summary
     for name in ("method", "form", "victim", "counter-\nmeasure"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", max_width=_VICTIM if name == "victim" else None)
     for name in ("clean\nceiling", "protected", "kept"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in records(shown):

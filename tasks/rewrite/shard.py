@@ -125,15 +125,14 @@ def rewrite(job: Job, shard: ShardRecord, noise: MakesNoise) -> ProtectedShard:
 
 def _plan(job: Job, shard: ShardRecord, noise: MakesNoise) -> Plan:
     public = job.mapping.public_indices(job.noise.class_names)
-    places = {label: index for index, label in enumerate(job.dataset.labels)}
+    names = dict(zip(job.dataset.labels, job.dataset.class_names, strict=True))
 
     def identity(sample: Sample) -> str:
         return f"{shard.name}/{sample.key}"
 
     def noise_class(sample: Sample) -> int | None:
-        index = places[sample.label]
-        name = job.dataset.class_names[index]
-        return public[index] if covered(job.config.coverage, identity(sample), name, job.key) else None
+        name = names[sample.label]
+        return public[name] if covered(job.config.coverage, identity(sample), name, job.key) else None
 
     max_pixels = job.dataset.source.max_pixels
     return Plan(noise, job.config.budget, job.noise.working_size, max_pixels, noise_class, identity)

@@ -28,9 +28,9 @@ def variant(config: ProtectConfig) -> str:
 
 def _of_method(config: ProtectConfig) -> list[str]:
     preset = getattr(config.method, "preset", "standard")
-    joint = getattr(config.method, "procedure", None) == "joint"
     # The paper's own procedure for sample-wise noise is joint: the preset's name says it.
-    return ["" if preset == "standard" else preset, "joint" if joint and preset != "paper" else ""]
+    joint = config.joint and preset != "paper"
+    return ["" if preset == "standard" else preset, "joint" if joint else ""]
 
 
 def _of_placement(placement: Placement) -> list[str]:
@@ -50,5 +50,4 @@ def _of_classes(classes: tuple[str, ...] | None) -> str:
 def _of_public(config: ProtectConfig) -> str:
     if config.public is None:
         return ""
-    # A mapping file goes before any way of matching.
-    return "in context" if config.matching.how == "context" and config.mapping is None else "public noise"
+    return "in context" if config.in_context else "public noise"

@@ -18,6 +18,11 @@ class TestNumbersAndNames:
             (("--epsilon", "x"), ("--epsilon", "integer", "unlearnable protect --help")),
             (("--epsilon", "8.5"), ("--epsilon", "integer", "unlearnable protect --help")),
             (("--epsilon", -1), ("budget.epsilon", "-1")),
+            (("--norm", "l2"), ("budget", "no default epsilon", "--epsilon", "443 at 32 px")),
+            (
+                ("--method", "error-minimizing", "--preset", "paper", "--public", "digits"),
+                ("joint noise", "--procedure two-phase", "--public"),
+            ),
             (("--fraction", 0), ("coverage.fraction", "0")),
             (("--fraction", 1.5), ("coverage.fraction", "1.5")),
             (("--fraction", "nan"), ("coverage.fraction", "nan")),

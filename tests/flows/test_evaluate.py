@@ -82,7 +82,7 @@ def test_there_is_a_row_for_every_victim_countermeasure_seed_and_copy_and_for_th
     assert len(result.runs) == 1 * 3 * 2 * (1 + 2)
     assert {key_of(run) for run in result.runs} == expected
     for run in result.runs:
-        assert (run.dataset, run.victim, run.epochs, run.device) == ("digits", "tiny", 2, "cpu")
+        assert (run.dataset, run.victim, run.epochs, run.device) == ("digits", VICTIM.name, 2, "cpu")
         assert (run.samples, run.test_samples, len(run.classes)) == (150, 90, 10)
         assert (run.epsilon, run.fraction) == ((0, 0.0) if run.method == "none" else (8, 1.0))
         assert not run.diverged

@@ -88,7 +88,7 @@ def test_a_preset_fills_what_is_not_given(places):
         0.01,
         "tiny",
     )
-    assert method["steps"] == 2, "a field that is given goes before the preset"
+    assert method["steps"] == 2, "a field that is given takes precedence over the preset"
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ class TestEveryPreset:
             },
         ),
     )
-    def test_what_is_given_goes_before_it_and_nothing_else_changes(self, kind, preset, form, given_):
+    def test_what_is_given_takes_precedence_and_nothing_else_changes(self, kind, preset, form, given_):
         fields = {"kind": kind, "preset": preset, "form": form}
         whole = TypeAdapter(NoiseMethod).validate_python(fields)
         method = TypeAdapter(NoiseMethod).validate_python(fields | given_)
@@ -101,11 +101,14 @@ class TestEveryPreset:
         assert schema().model_dump() == defaults
 
     @ANY_KIND
-    def test_fast_fits_on_fewer_pictures_in_fewer_steps(self, schema):
+    def test_fast_fits_on_fewer_pictures_and_by_pgd_takes_fewer_steps(self, schema):
         fast, standard = schema(preset="fast"), schema()
         assert fast.fit_samples < standard.fit_samples
-        if schema is ErrorMinimizing:  # Adam's small steps can't be fewer
+        if schema is ErrorMinimizing:
             assert fast.perturb_steps < standard.perturb_steps
+        else:  # Adam's small steps can't be fewer, and the form says so
+            assert fast.perturb_steps == standard.perturb_steps
+            assert "error-minimizing-lbfgs costs the same a picture" in schema.model_fields["preset"].description
         assert differing(fast, standard) <= {"preset", "fit_samples", "perturb_steps", "perturb_alpha", "step_size"}
 
     def test_the_given_fields_are_not_changed(self):

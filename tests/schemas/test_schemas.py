@@ -10,7 +10,18 @@ from pydantic import TypeAdapter, ValidationError
 from schemas.base import Schema, Stored, canonical, digest
 from schemas.coverage import Coverage
 from schemas.dataset import DatasetManifest, ShardRecord, SourceSpec
-from schemas.evaluate import Countermeasure, EpochPoint, EvaluateConfig, Grayscale, Jpeg, Recipe, Victim, VictimRun
+from schemas.evaluate import (
+    Countermeasure,
+    EpochPoint,
+    EvaluateConfig,
+    Grayscale,
+    Jpeg,
+    Recipe,
+    ResNet18Victim,
+    TinyVictim,
+    Victim,
+    VictimRun,
+)
 from schemas.fitted import FitRound, NoiseRecord
 from schemas.matching import ClassMatch, Mapping
 from schemas.noise import (
@@ -359,10 +370,10 @@ class TestMeaning:
         with pytest.raises(KeyError):
             found.class_index("1")
 
-    def test_a_mapping_gives_an_index_for_each_private_class(self):
+    def test_a_mapping_gives_an_index_for_each_private_class_that_is_matched(self):
         matches = tuple(ClassMatch(private=a, public=b) for a, b in [("cat", "y"), ("dog", "x"), ("ox", "y")])
         mapping = Mapping(inputs="i", how="file", matches=matches)
-        assert mapping.public_indices(("x", "y", "z")) == (1, 0, 1)
+        assert mapping.public_indices(("x", "y", "z")) == {"cat": 1, "dog": 0, "ox": 1}
 
     def test_a_fit_that_ended_above_its_target_did_not_converge(self):
         ends = ("at-lambda", "at-cap", "diverged", "no-fit")
@@ -376,6 +387,11 @@ class TestMeaning:
 
     def test_a_countermeasure_is_named_with_what_shapes_it(self):
         assert [Jpeg(quality=30).name, Grayscale().name] == ["jpeg-30", "grayscale"]
+
+    def test_a_victim_is_named_with_widths_that_are_not_its_own(self):
+        assert TinyVictim().name == TinyVictim(widths=(32, 64, 128, 128)).name == "tiny"
+        assert TinyVictim(widths=(16, 32, 64, 64)).name == "tiny-w16-32-64-64"
+        assert [ResNet18Victim().name, ResNet18Victim(width=16).name] == ["resnet18", "resnet18-w16"]
 
 
 def test_a_mapping_without_a_public_dataset_is_refused():

@@ -144,4 +144,4 @@ def test_a_narrow_resnet18_trains():
 
 def test_victims_have_a_name_that_tells_the_width():
     names = [each.name for each in (TinyVictim(), TINY, ResNet18Victim(), ResNet18Victim(width=16))]
-    assert names == ["tiny", "tiny", "resnet18", "resnet18-w16"]
+    assert names == ["tiny", "tiny-w4-8-8-8", "resnet18", "resnet18-w16"]

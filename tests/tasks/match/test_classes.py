@@ -76,20 +76,20 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_says_which_class_makes_which_noise(name):
-    matches = from_file(FILES[name], f"s3://bucket/{name}", PRIVATE, PUBLIC)
+    matches = from_file(FILES[name], f"s3://bucket/{name}", PRIVATE, PUBLIC, PRIVATE)
     assert matches == [("cat", "Siamese cat"), ("dog", "beagle")]
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
 def test_one_public_class_may_make_the_noise_of_two(suffix):
     text = json.dumps({"cat": "truck", "dog": "truck"}).encode()
-    assert from_file(text, f"m.{suffix}", PRIVATE, PUBLIC) == [("cat", "truck"), ("dog", "truck")]
+    assert from_file(text, f"m.{suffix}", PRIVATE, PUBLIC, PRIVATE) == [("cat", "truck"), ("dog", "truck")]
 
 
 @pytest.mark.parametrize("names", [["0", "1"], ["no", "yes"], ["off", "on"], ["null", "true"], ["01", "1e3"]])
 def test_a_name_in_yaml_is_a_name_whatever_else_it_may_mean(names):
     text = "".join(f"{name}: {name}\n" for name in names).encode()
-    assert from_file(text, "m.yaml", names, names) == identity(names)
+    assert from_file(text, "m.yaml", names, names, names) == identity(names)
 
 
 @pytest.mark.parametrize(
@@ -109,21 +109,39 @@ def test_a_name_in_yaml_is_a_name_whatever_else_it_may_mean(names):
 )
 def test_a_file_that_is_no_mapping_is_bad_usage_that_names_it(url, text):
     with pytest.raises(ConfigurationError, match=f"mapping file {url}") as caught:
-        from_file(text, url, PRIVATE, PUBLIC)
+        from_file(text, url, PRIVATE, PUBLIC, PRIVATE)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_status == 2
 
 
 def test_a_private_class_that_the_file_leaves_out_is_named():
     with pytest.raises(ConfigurationError, match=r"maps no class for dog; add"):
-        from_file(b"cat: beagle", "m.yaml", PRIVATE, PUBLIC)
+        from_file(b"cat: beagle", "m.yaml", PRIVATE, PUBLIC, PRIVATE)
 
 
 def test_a_private_class_that_does_not_exist_is_named():
     with pytest.raises(ConfigurationError, match=r"maps bird, which the private dataset does not have; .*cat, dog"):
-        from_file(b"cat: beagle\ndog: beagle\nbird: truck", "m.yaml", PRIVATE, PUBLIC)
+        from_file(b"cat: beagle\ndog: beagle\nbird: truck", "m.yaml", PRIVATE, PUBLIC, PRIVATE)
 
 
 def test_a_public_class_that_does_not_exist_is_named():
     with pytest.raises(ConfigurationError, match=r"maps to poodle, which the public dataset does not have; .*truck"):
-        from_file(b"cat: beagle\ndog: poodle", "m.yaml", PRIVATE, PUBLIC)
+        from_file(b"cat: beagle\ndog: poodle", "m.yaml", PRIVATE, PUBLIC, PRIVATE)
+
+
+class TestCoveredClasses:
+    """A class that is not to be protected needs no public one."""
+
+    @pytest.mark.parametrize("text", [b"cat: beagle", b"cat: beagle\ndog: truck"], ids=["alone", "with others"])
+    def test_a_file_has_to_name_these_alone(self, text):
+        assert from_file(text, "m.yaml", PRIVATE, PUBLIC, ["cat"]) == [("cat", "beagle")]
+
+    def test_a_file_that_leaves_one_out_is_named(self):
+        with pytest.raises(ConfigurationError, match="maps no class for cat; add"):
+            from_file(b"dog: beagle", "m.yaml", PRIVATE, PUBLIC, ["cat"])
+
+    def test_what_a_file_says_of_others_has_to_be_true_all_the_same(self):
+        with pytest.raises(ConfigurationError, match="maps bird, which the private dataset does not have"):
+            from_file(b"cat: beagle\nbird: truck", "m.yaml", PRIVATE, PUBLIC, ["cat"])
+        with pytest.raises(ConfigurationError, match="maps to poodle, which the public dataset does not have"):
+            from_file(b"cat: beagle\ndog: poodle", "m.yaml", PRIVATE, PUBLIC, ["cat"])

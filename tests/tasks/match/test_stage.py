@@ -6,6 +6,7 @@ from infra import progress
 from infra.errors import ConfigurationError
 from infra.orchestration import CACHED
 from infra.storage import Folder
+from schemas.coverage import Coverage
 from schemas.matching import Mapping, Matching
 from schemas.protect import ProtectConfig
 from tasks.match import stage, visual
@@ -185,7 +186,7 @@ def test_in_a_context_each_class_makes_its_own_noise_beside_the_public_ones(priv
 
 
 @pytest.mark.parametrize("how", ["visual", "context"])
-def test_a_mapping_file_goes_before_the_way_of_matching(private, public, tmp_path, how):
+def test_a_mapping_file_takes_precedence_over_the_way_of_matching(private, public, tmp_path, how):
     (tmp_path / "map.json").write_text(json.dumps({"x": "down", "y": "down", "z": "down"}))
     asked = config(tmp_path, private, public, Matching(how=how), mapping=str(tmp_path / "map.json"))
     assert run(asked, private, public)[0].how == "file"
@@ -195,3 +196,39 @@ def test_by_name_is_the_default(public, tmp_path):
     private = dataset(str(tmp_path / "private"), {"Down": 0, "ACROSS": 1}, each=1)
     mapping, _ = run(config(tmp_path, private, public, Matching()), private, public)
     assert (mapping.how, pairs(mapping)) == ("name", [("ACROSS", "across"), ("Down", "down")])
+
+
+class TestCoveredClasses:
+    """Matched are the classes that are to be protected, and no others."""
+
+    def test_by_name_the_others_need_no_public_class(self, private, tmp_path):
+        public = dataset(str(tmp_path / "public"), {"Y": 0, "other": 1}, each=1)
+        asked = config(tmp_path, private, public, Matching(), coverage=Coverage(classes=("y",)))
+        mapping, _ = run(asked, private, public)
+        assert (mapping.how, pairs(mapping)) == ("name", [("y", "Y")])
+        with pytest.raises(ConfigurationError, match="called like x, z;"):
+            run(config(tmp_path, private, public, Matching()), private, public)
+
+    def test_by_file_they_may_be_left_out(self, private, public, tmp_path):
+        (tmp_path / "map.json").write_text(json.dumps({"z": "down"}))
+        known = {"mapping": str(tmp_path / "map.json"), "coverage": Coverage(classes=("z",))}
+        mapping, _ = run(config(tmp_path, private, public, Matching(), **known), private, public)
+        assert (mapping.how, pairs(mapping)) == ("file", [("z", "down")])
+
+    def test_by_sight_one_to_one_is_over_these_alone(self, private, tmp_path, trainings):
+        """Two public classes are too few for three private ones, and enough for the two that are protected."""
+        public = dataset(str(tmp_path / "public"), {"across": 0, "down": 2})
+        asked = config(tmp_path, private, public, coverage=Coverage(classes=("y", "x")))
+        mapping, _ = run(asked, private, public)
+        assert pairs(mapping) == [("x", "down"), ("y", "across")]
+        assert run(asked, private, public) == (mapping, True)
+        other, cached = run(config(tmp_path, private, public, coverage=Coverage(classes=("y",))), private, public)
+        assert not cached
+        assert pairs(other) == [("y", "across")]
+        assert len(trainings) == 2
+
+    @pytest.mark.parametrize("how", ["identity", "context"])
+    def test_classes_that_make_their_own_noise_are_all_listed(self, private, public, tmp_path, how):
+        known = (public, Matching(how="context")) if how == "context" else (None, Matching())
+        mapping, _ = run(config(tmp_path, private, *known, coverage=Coverage(classes=("z",))), private, known[0])
+        assert (mapping.how, pairs(mapping)) == (how, [("x", "x"), ("y", "y"), ("z", "z")])

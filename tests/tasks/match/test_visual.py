@@ -230,6 +230,13 @@ def test_a_public_class_without_a_picture_is_matched_with_none():
         match(TINY, public=(["a", "b", "c", "d", "e"], spread))
 
 
+def test_pictures_are_labelled_by_the_places_of_the_classes_that_are_chosen():
+    spread = replace(gratings([0, 1], each=3), labels=torch.tensor([3, 1] * 3), classes=5)
+    found = visual.labelled_by(["d", "c", "b"], ["a", "b", "c", "d", "e"], spread)
+    assert (found.classes, found.labels.tolist()) == (3, [0, 2] * 3)
+    assert (found.images == spread.images).all()
+
+
 @pytest.mark.parametrize("matching", [TINY, RESNET])
 def test_of_a_private_class_without_a_picture_nothing_is_known(matching, weights):
     known, unknown = told(matching)(replace(gratings([1], each=2), classes=2), gratings([0, 1], each=2))

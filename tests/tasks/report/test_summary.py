@@ -96,6 +96,20 @@ def test_terminal_table_fits_80_columns_and_takes_no_markup_from_names():
     assert "[red]v" in text
 
 
+@pytest.mark.parametrize(
+    ("victim", "lines"),
+    [("tiny-w16-32-64-64", ["tiny-w16-", "32-64-64"]), ("resnet18-w16", ["resnet18-", "w16"]), ("tiny", ["tiny"])],
+)
+def test_terminal_table_folds_a_long_victim_and_nothing_else(victim, lines):
+    runs = [one.model_copy(update={"victim": victim}) for one in grid_of_runs()]
+    console = Console(width=80, file=io.StringIO())
+    console.print(summary_table(summarise(frame(runs))))
+    rows = [line.split() for line in console.file.getvalue().splitlines()]
+    first = next(i for i, row in enumerate(rows) if row[:2] == ["error-minimizing", "sample-wise"])
+    assert rows[first][2:4] == [lines[0], "none"]
+    assert rows[first + 1 : first + len(lines)] == [[line] for line in lines[1:]]
+
+
 def test_terminal_table_tells_variants_where_there_are_some():
     runs = [*grid_of_runs(), *seeds("error-minimizing", "none", 11.0, 12.0, variant="patch 16")]
     console = Console(width=80, file=io.StringIO())

@@ -7,6 +7,7 @@ import pytest
 
 from infra.errors import ConfigurationError, DataError, StorageError
 from infra.storage import Folder, sha256
+from schemas.coverage import Coverage
 from schemas.dataset import SourceSpec
 from schemas.noise import NoiseBudget, RandomNoise
 from schemas.protect import ProtectedShard
@@ -184,6 +185,15 @@ class TestPublicClasses:
         with pytest.raises(ConfigurationError, match=r"no public class is called like sea-lion.*zebra.*--mapping"):
             protect_all(config)
         assert files(config.destination) == {}
+
+    def test_a_class_that_gets_no_noise_needs_no_public_one(self, private, tmp_path):
+        public = folder_source(tmp_path / "public", 4, ("fire truck", "zebra"))
+        coverage = Coverage(classes=("Fire Truck",))
+        config = config_of(tmp_path, private, CLASS_WISE, public=SourceSpec(url=str(public)), coverage=coverage)
+        assert protect_all(config).protection.protected == 4
+        found = noises(config)
+        assert all(one.any() for one in found["Fire Truck"])
+        assert not any(one.any() for one in found["sea-lion"])
 
 
 class TestWholeOrNot:

@@ -1,0 +1,136 @@
+"""The options that describe a job, declared once: `protect` does it, and `plan` tells what it would do."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli import options
+from infra.machine import cores
+from schemas.noise import NoiseMethod
+from schemas.protect import ProtectConfig
+
+Source = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="Dataset: path, fsspec URL, glob, `digits` or torchvision://NAME.")
+]
+Destination = Annotated[str, typer.Argument(metavar="DEST", help="Where the protected copy goes.")]
+
+
+def given(
+    source: Source,
+    dest: Destination,
+    method: Annotated[
+        str | None, typer.Option(help=f"{', '.join(options.kinds(NoiseMethod))}.", show_default="error-minimizing")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="standard, fast, or paper (Huang et al. 2021).")] = None,
+    form: Annotated[str | None, typer.Option(help="sample-wise or class-wise.")] = None,
+    procedure: Annotated[str | None, typer.Option(help="Sample-wise: two-phase, or joint as in the paper.")] = None,
+    epsilon: Annotated[
+        int | None, typer.Option(help="Budget in steps of 1/255; l2 has no default.", show_default="8")
+    ] = None,
+    norm: Annotated[str | None, typer.Option(help="linf: a value's; l2: a picture's.", show_default="linf")] = None,
+    patch: Annotated[int | None, typer.Option(help="Side of a patch that holds the noise, in pixels.")] = None,
+    mixture: Annotated[str | None, typer.Option(help="Class-wise: none, two-sets or with-uniform.")] = None,
+    arithmetic: Annotated[str | None, typer.Option(help="corrected, or as-published: negative noise lost.")] = None,
+    source_model: Annotated[
+        str | None, typer.Option(help="tiny or resnet18: the network that makes the noise.")
+    ] = None,
+    working_size: Annotated[int | None, typer.Option(help="Side in pixels at which noise is made.")] = None,
+    fit_samples: Annotated[int | None, typer.Option(help="Pictures that the fit sees.")] = None,
+    max_rounds: Annotated[int | None, typer.Option(help="Rounds of the fit at most.")] = None,
+    public: Annotated[str | None, typer.Option(help="Public dataset to fit the noise on.")] = None,
+    mapping: Annotated[str | None, typer.Option(help="YAML or JSON: private class -> public class.")] = None,
+    matching: Annotated[
+        str | None, typer.Option(help="Public classes: by name, visual, or as context.", show_default="name")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Visual: a torchvision network whose weights are at hand.")
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="Protect these classes only: a,b.")] = None,
+    fraction: Annotated[float | None, typer.Option(help="Protect this share of the samples only.")] = None,
+    split: options.Split = None,
+    limit: options.Limit = None,
+    format_: options.Format = None,
+    label_field: options.LabelField = None,
+    image_field: options.ImageField = None,
+    shard_size: Annotated[int | None, typer.Option(help="Samples a shard, where shards are written.")] = None,
+    max_bad_share: Annotated[float | None, typer.Option(help="Stop when more of the samples are bad.")] = None,
+    max_pixels: Annotated[int | None, typer.Option(help="Never decode a picture that declares more pixels.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Shards worked on at a time.", show_default="all cores")] = None,
+    device: options.Device = None,
+    key_file: Annotated[str | None, typer.Option(help="File with the bucket's secret key.")] = None,
+    config: options.Config = None,
+) -> dict[str, Any]:
+    """Fields of a ProtectConfig from these options and the file that they may name; the options take precedence."""
+    stated = {
+        "source": source_fields(source, split, limit, format_, label_field, image_field)
+        | {"shard_size": shard_size, "max_bad_share": max_bad_share, "max_pixels": max_pixels},
+        "destination": dest,
+        "budget": {"epsilon": epsilon, "norm": norm},
+        "application": {"placement": {"patch": patch}, "mixture": mixture, "arithmetic": arithmetic},
+        "method": {
+            "kind": method,
+            "preset": preset,
+            "form": form,
+            "procedure": procedure,
+            "source_model": source_model,
+            "working_size": working_size,
+            "fit_samples": fit_samples,
+            "max_rounds": max_rounds,
+        },
+        "public": {"url": public},
+        "mapping": mapping,
+        "matching": {"how": matching, "backbone": backbone},
+        "coverage": {"classes": options.names(classes), "fraction": fraction},
+        "workers": workers,
+        "device": device,
+        "key_file": key_file,
+    }
+    return options.merge(options.read_config(config), stated)
+
+
+def takes_a_job(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with the options of `given` beside its own; its first parameter takes the fields that they state.
+
+    Typer reads a signature: the one that it is shown names the options of both.
+    """
+    shared = inspect.signature(given).parameters
+    own = list(inspect.signature(command).parameters.values())[1:]
+
+    @functools.wraps(command)
+    def run(**stated: Any) -> None:
+        ours = {each.name: stated.pop(each.name) for each in own}
+        command(given(**stated), **ours)
+
+    required_first = sorted((*shared.values(), *own), key=lambda each: each.default is not each.empty)
+    vars(run)["__signature__"] = inspect.Signature(required_first)
+    return run
+
+
+def source_fields(
+    url: str,
+    split: str | None,
+    limit: int | None,
+    format_: str | None,
+    label_field: str | None,
+    image_field: str | None,
+) -> dict[str, Any]:
+    """Fields of a SourceSpec from options."""
+    return {
+        "url": url,
+        "split": split,
+        "limit": limit,
+        "format": format_,
+        "label_field": label_field,
+        "image_field": image_field,
+    }
+
+
+def config_of(fields: dict[str, Any]) -> ProtectConfig:
+    """The configuration of a job; the method is error-minimizing and the workers are the cores by default."""
+    if isinstance(fields.get("method"), dict):
+        fields["method"].setdefault("kind", "error-minimizing")
+    fields.setdefault("workers", cores())
+    return options.build(ProtectConfig, fields)

@@ -1,0 +1,101 @@
+"""Looking ahead: `plan` takes every option of `protect`, and counts what the fit would see."""
+
+import itertools
+
+import pytest
+import typer
+
+from flows import plan as module
+from flows.cli.main import app
+from flows.plan import look_ahead
+from infra.errors import DataError
+from schemas.dataset import SourceSpec
+from schemas.matching import Matching
+from schemas.noise import ErrorMinimizing
+from schemas.protect import ProtectConfig
+from tests.flows.cli_helpers import Places, sample
+from tests.tasks.shard.helpers import picture
+
+QUICK = ErrorMinimizing(widths=(4, 4, 4, 4), model_steps=1, steps=1, perturb_steps=1, batch_size=8)
+
+
+def options_of(command):
+    group = typer.main.get_command(app)
+    return {option for each in group.commands[command].params for option in each.opts}
+
+
+def labelled(place, shards, classes):
+    """Shards of six pictures of so many classes."""
+    found = Places(place)
+    for number in range(shards):
+        members = [sample(f"{number}{i}", str(i % classes), picture(10 * number + i)) for i in range(6)]
+        found.put(f"train-{number:06d}.tar", list(itertools.chain(*members)))
+    return found
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Pictures and classes of the fit whose memory was asked for."""
+    found = []
+
+    def needed(method, samples, size, classes):
+        found.append((samples, classes))
+        return 0
+
+    monkeypatch.setattr(module.memory, "needed", needed)
+    return found
+
+
+def config(places, **changes):
+    known = {"source": SourceSpec(url=str(places.source)), "workspace": str(places.workspace), "device": "cpu"}
+    return ProtectConfig(**{**known, "destination": str(places.destination), "method": QUICK, **changes})
+
+
+def test_it_takes_every_option_of_protect():
+    assert options_of("plan") == options_of("protect")
+
+
+def test_a_line_of_protects_can_be_told_in_advance(cli, tmp_path):
+    places, public = labelled(tmp_path, 2, 2), labelled(tmp_path / "public", 1, 3)
+    more = ("--epsilon", 12, "--norm", "l2", "--patch", 4, "--max-rounds", 1, "--fit-samples", 6, "--workers", 1)
+    public_data = ("--public", public.source, "--matching", "context", "--classes", "0", "--fraction", 0.5)
+    (tmp_path / "small.yaml").write_text("method: {widths: [4, 4, 4, 4], model_steps: 1}")
+    small = ("--source-model", "tiny", "--config", tmp_path / "small.yaml")
+    said = cli(*places.arguments("plan", *more, *public_data, *small, "--json"))
+    assert said.status == 0, said.err
+    assert (said.json["samples"], said.json["shards"]) == (12, 2)
+    assert not places.destination.exists()
+    assert not places.workspace.exists()
+
+
+def test_what_protect_refuses_is_refused(cli, tmp_path):
+    places = labelled(tmp_path, 1, 2)
+    said = cli(*places.arguments("plan", "--procedure", "joint", "--public", places.source))
+    assert said.status == 2
+    assert "use --procedure two-phase" in said.error
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (12, 2)),
+        ({"public": True}, (18, 3)),
+        ({"public": True, "matching": Matching(how="context")}, (30, 5)),
+        ({"public": True, "method": QUICK.model_copy(update={"fit_samples": 10})}, (10, 3)),
+    ],
+    ids=["private", "public", "context", "bounded"],
+)
+def test_it_counts_the_pictures_and_classes_that_the_fit_would_see(tmp_path, seen, changes, expected):
+    places, public = labelled(tmp_path, 2, 2), labelled(tmp_path / "public", 3, 3)
+    if "public" in changes:
+        changes = {**changes, "public": SourceSpec(url=str(public.source))}
+    found = look_ahead(config(places, **changes))
+    assert seen == [expected]
+    assert (found.samples, found.shards) == (12, 2), "what is rewritten is the private data"
+
+
+def test_a_public_dataset_without_a_picture_is_named(tmp_path):
+    places, public = labelled(tmp_path, 1, 2), Places(tmp_path / "public")
+    public.put("train-000000.tar", sample("a", "0", b"")[1:])
+    with pytest.raises(DataError, match=f"{public.source} has no good picture"):
+        look_ahead(config(places, public=SourceSpec(url=str(public.source))))
