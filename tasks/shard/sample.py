@@ -21,12 +21,12 @@ LARGEST_WORKING_SIZE = 224
 
 
 def working_size(manifest: "DatasetManifest", asked: int | None) -> int:
-    """Side in pixels at which noise is made: as asked, else the pictures' own (a typical one), at most 224.
+    """Side in pixels at which noise is made: as asked, else a typical one of the dataset's pictures, at most 224."""
+    return asked or manifest.typical_side or typical_side(manifest)
 
-    Typical: the median over shards of the side of a square with the middle of the shard's range of areas.
-    """
-    if asked is not None:
-        return asked
+
+def typical_side(manifest: "DatasetManifest") -> int:
+    """The median over shards of the side of a square with the middle of the shard's range of areas, from 8 to 224."""
     ranges = [shard.sizes for shard in manifest.shards if shard.sizes is not None]
     sides = [(r.min_height * r.max_height * r.min_width * r.max_width) ** 0.25 for r in ranges]
     return max(8, min(LARGEST_WORKING_SIZE, round(float(np.median(sides)))))

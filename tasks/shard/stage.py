@@ -9,7 +9,7 @@ from infra.orchestration import RETRIES, cached, log
 from infra.storage import Folder, sha256
 from schemas.base import digest
 from schemas.dataset import DatasetManifest, ShardIndex, ShardUnit, SourcePlan, SourceSpec
-from tasks.shard import index, source
+from tasks.shard import index, sample, source
 
 VERSION = 1
 MANIFEST = "manifest.json"
@@ -44,11 +44,15 @@ def index_shard(unit: ShardUnit, spec: SourceSpec, place: str) -> ShardIndex:
 def write_manifest(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIndex], place: str) -> DatasetManifest:
     """Merge the indices into PLACE/manifest.json and PLACE/quarantine.parquet.
 
+    The typical side stays what it was at first: noise is made at it, and a new shard must not change all noise.
     Raises DataError when too many samples are bad, or no dataset is left.
     """
     folder = Folder(place)
     index.write_quarantine(folder, indices)
     manifest = index.merge(spec, plan, indices)
+    before = folder.load(MANIFEST, DatasetManifest)
+    known = before.typical_side if before is not None and before.identity == manifest.identity else None
+    manifest = manifest.model_copy(update={"typical_side": known or sample.typical_side(manifest)})
     folder.save(MANIFEST, manifest)
     return manifest
 
