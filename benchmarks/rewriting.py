@@ -15,7 +15,7 @@ import torch
 
 from benchmarks import _bench, _pictures
 from benchmarks._bench import Check
-from infra.devices import precision
+from infra.devices import cores_shared_by, precision
 from infra.keys import BucketKey
 from schemas.coverage import Coverage
 from schemas.noise import Application, ErrorMinimizing, NoiseBudget
@@ -77,11 +77,12 @@ class Shard:
 
 
 def beside(work: Callable[[], object], workers: int, pool: ThreadPoolExecutor) -> Callable[[], None]:
-    """`work` once in each of `workers` threads."""
+    """`work` once in each of `workers` threads, the cores shared as the product shares them."""
 
     def run() -> None:
-        for one in [pool.submit(work) for _ in range(workers)]:
-            one.result()
+        with cores_shared_by(workers):
+            for one in [pool.submit(work) for _ in range(workers)]:
+                one.result()
 
     return run
 

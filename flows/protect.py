@@ -5,6 +5,7 @@ import time
 from prefect import flow
 
 from infra import progress
+from infra.devices import cores_shared_by
 from infra.runners import map_tasks, run_task
 from infra.storage import Folder
 from schemas.dataset import DatasetManifest, SourceSpec
@@ -29,7 +30,8 @@ def protect(config: ProtectConfig) -> ProtectSummary:
 
     progress.start("rewrite", len(private.shards), "shards")
     same = {"config": config, "dataset": private, "mapping": mapping, "noise": noise}
-    rewritten = map_tasks(rewrite_shard, private.shards, config.workers, "shards", **same)
+    with cores_shared_by(config.workers):
+        rewritten = map_tasks(rewrite_shard, private.shards, config.workers, "shards", **same)
     progress.finish("rewrite")
 
     published = publish_dataset(config, job, private, noise, rewritten.results)
