@@ -1,7 +1,6 @@
 """What every method does, and what sets its forms apart."""
 
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType, SimpleNamespace
 
@@ -13,7 +12,7 @@ from infra.errors import ConfigurationError, DataError
 from schemas.noise import NoiseMethod
 from tasks.nn import networks
 from tasks.nn.train import predict
-from tasks.noise import memory, min_min_noise, minmin
+from tasks.noise import frozen, memory, min_min_noise, minmin
 from tasks.noise import method as methods
 from tasks.noise.fit_data import wanted_samples
 from tasks.noise.fitted import Batch, NoiseSource, key_hashes
@@ -175,29 +174,28 @@ class TestReleasedError:
         assert set(seen) <= set(fit_data().keys)
 
 
-class TestTurns:
-    def test_threads_take_turns_and_get_what_each_would_alone(self):
+class TestWorkers:
+    def test_threads_get_what_each_would_alone(self):
         data, spec = fit_data(24), spec_of("two-phase")
-        fitted = fit(spec, data)
-        source = NoiseSource(spec, fitted.tensors, data.classes, data.size, CPU)
-        inside, most = [], []
-
-        def solve(model, x, y, delta, mask):
-            inside.append(1)
-            most.append(len(inside))
-            threading.Event().wait(0.005)
-            found = descent(spec.budget, 0.5, 2)(model, x, y, delta, mask)
-            inside.pop()
-            return found
-
-        made = [Frozen(spec.method, source, solve) for _ in range(2)]
+        made = perturber(spec, fit(spec, data), data)
         batches = [batch_of(data, slice(start, start + 12)) for start in (0, 12)] * 2
         with ThreadPoolExecutor(4) as pool:
-            found = list(pool.map(lambda i: made[i % 2].noise(batches[i]), range(4)))
-        assert set(most) == {1}
-        assert len(most) == 8
-        alone = [made[0].noise(batch) for batch in batches]
-        assert all(torch.equal(*pair) for pair in zip(found, alone, strict=True))
+            found = list(pool.map(made.noise, batches))
+        assert all(torch.equal(one, made.noise(batch)) for one, batch in zip(found, batches, strict=True))
+
+    def test_a_batch_has_so_many_pixels_at_most(self, monkeypatch):
+        data, spec = fit_data(12), spec_of("two-phase")
+        source = NoiseSource(spec, fit(spec, data).tensors, data.classes, data.size, CPU)
+        solve, lengths = descent(spec.budget, 0.5, 2), []
+
+        def watched(model, x, *rest):
+            lengths.append(len(x))
+            return solve(model, x, *rest)
+
+        whole = Frozen(spec.method, source, solve).noise(batch_of(data))
+        monkeypatch.setattr(frozen, "_PIXELS", 5 * data.size**2 + 1)
+        assert torch.equal(Frozen(spec.method, source, watched).noise(batch_of(data)), whole)
+        assert lengths == [5, 5, 2]
 
     @FROZEN
     def test_it_can_be_sent_to_another_process(self, name):
@@ -205,17 +203,6 @@ class TestTurns:
         made = perturber(spec, fit(spec, data))
         again = cloudpickle.loads(cloudpickle.dumps(made))
         assert torch.equal(again.noise(batch_of(data)), made.noise(batch_of(data)))
-
-    def test_one_that_fails_gives_its_turn_back(self):
-        data, spec = fit_data(), spec_of("two-phase")
-        source = NoiseSource(spec, fit(spec, data).tensors, data.classes, data.size, CPU)
-
-        def fail(*_):
-            raise RuntimeError("out of memory")
-
-        with pytest.raises(RuntimeError, match="out of memory"):
-            Frozen(spec.method, source, fail).noise(batch_of(data))
-        assert perturber(spec, fit(spec, data)).noise(batch_of(data)).any()
 
 
 class TestFrozenModel:
