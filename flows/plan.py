@@ -9,7 +9,7 @@ from infra.devices import device_kind, free_memory, pick_device
 from infra.errors import DataError
 from infra.keys import BucketKey
 from infra.storage import Folder
-from schemas.dataset import SourcePlan, SourceSpec
+from schemas.dataset import DatasetManifest, SourcePlan, SourceSpec
 from schemas.plan import JobPlan
 from schemas.protect import ProtectConfig
 from tasks.nn.batches import FitData
@@ -25,6 +25,7 @@ from tasks.shard.pictures import decode, is_sound
 from tasks.shard.sample import LARGEST_WORKING_SIZE
 from tasks.shard.samples import Sample
 from tasks.shard.scale import to_working
+from tasks.shard.stage import MANIFEST
 
 _PROBED = 64
 _PROBE_KEY = BucketKey(b"a probe protects nothing")
@@ -43,9 +44,7 @@ def look_ahead(config: ProtectConfig) -> JobPlan:
     if not sound:
         raise _no_picture(spec)
     count = len(samples) * len(plan.units)
-    size = config.method.working_size or min(
-        LARGEST_WORKING_SIZE, max(decode(sound[0].picture, spec.max_pixels).shape[:2])
-    )
+    size = config.method.working_size or _known_side(config) or _own_side(sound[0], spec.max_pixels)
     fitted_on, classes = _fit_data(config, count, len({one.label for one in samples}))
     fit_seconds, rewrite_seconds, bytes_out = _probe(config, sound, size, fitted_on)
     return JobPlan(
@@ -71,6 +70,16 @@ def _first(spec: SourceSpec, plan: SourcePlan) -> list[Sample]:
     if not found:
         raise _no_picture(spec)
     return found
+
+
+def _known_side(config: ProtectConfig) -> int | None:
+    """The typical side that the job's workspace keeps, when it has indexed this source."""
+    known = Folder(config.workspace).child("dataset").load(MANIFEST, DatasetManifest)
+    return known.typical_side if known is not None and known.source.url == config.source.url else None
+
+
+def _own_side(sample: Sample, max_pixels: int) -> int:
+    return min(LARGEST_WORKING_SIZE, max(decode(sample.picture, max_pixels).shape[:2]))
 
 
 def _no_picture(spec: SourceSpec) -> DataError:
@@ -99,7 +108,8 @@ def _probe(config: ProtectConfig, samples: list[Sample], size: int, fitted_on: i
     data = FitData(images.to(device), labels.to(device), tuple(s.key for s in samples), 2)
     fitted = methods.fit(short, data, Unkept())
     seconds, passes = (sum(getattr(r, name) for r in fitted.rounds) for name in ("seconds", "image_steps"))
-    fit_seconds = seconds / max(1, passes) * module.image_steps(config.method, fitted_on)
+    sets = 2 if config.application.mixture == "two-sets" else 1
+    fit_seconds = sets * seconds / max(1, passes) * module.image_steps(config.method, fitted_on)
     noise = methods.perturber(NoiseSource(short, fitted.tensors, 2, size, device))
     places = {sample.key: int(label) for sample, label in zip(samples, labels, strict=True)}
     plan = Plan(noise, config.budget, size, max_pixels, lambda s: places[s.key], lambda s: s.key)

@@ -65,4 +65,5 @@ def summarise(
         noise=noise.inputs[:16],
         noise_error=noise.error,
         converged=noise.converged,
+        stopped=noise.stopped,
     )

@@ -167,6 +167,7 @@ class ProtectSummary(Schema):
     noise: str = Field(description="Digest of the noise, under WORKSPACE/noise/.")
     noise_error: float | None = Field(description="Error rate at which the fit was kept; None without a fit.")
     converged: bool = Field(description="False when the fit ended above lambda: expect weak protection.")
+    stopped: str = Field(description="How the fit ended: at-lambda, at-cap, diverged or no-fit.")
 
 
 class VerifyReport(Schema):

@@ -4,7 +4,7 @@ from typing import Any
 
 from flows.cli import console, options
 from flows.cli.job import config_of, takes_a_job
-from schemas.noise import NoiseMethod
+from schemas.noise import MinMin, NoiseMethod
 from schemas.protect import ProtectConfig, ProtectSummary
 
 
@@ -50,14 +50,18 @@ def tell(summary: ProtectSummary, method: NoiseMethod) -> None:
         print("WARNING: no stored value has changed: the budget is so small that the noise rounds to nothing.")
     if not summary.converged:
         error = 100 * (summary.noise_error or 0)
-        print(f"WARNING: the fit ended with {error:.1f} % error, short of its target: expect weak protection.")
-        print(f"{_advice(method)} The report of an evaluation will say so too.")
+        how = "diverged, and the best round before had" if summary.stopped == "diverged" else "ended with"
+        print(f"WARNING: the fit {how} {error:.1f} % error, short of its target: expect weak protection.")
+        print(f"{_advice(method, summary.stopped)} The report of an evaluation will say so too.")
     print(f"Next: unlearnable verify {summary.destination} --clean SOURCE")
 
 
-def _advice(method: NoiseMethod) -> str:
+def _advice(method: NoiseMethod, stopped: str) -> str:
     """What helps a fit that fell short of its target."""
+    if stopped == "diverged":
+        return "Give method.lr a smaller value in a --config file."
     if method.kind == "error-maximizing" and method.form == "sample-wise":
         # No rounds: every picture takes its own steps against a network that is trained already.
         return "Raise --epsilon, or method.steps in a --config file."
-    return "Raise --max-rounds, or --fit-samples."
+    joint = isinstance(method, MinMin) and method.procedure == "joint"  # it sees all pictures as it is
+    return "Raise --max-rounds." if joint else "Raise --max-rounds, or --fit-samples."

@@ -12,24 +12,25 @@ from tasks.noise.placement import keyed, side_of
 from tasks.noise.uniform import uniform
 
 
-def fit_sets(spec: NoiseSpec, journal: Journal, fit_one: Callable[[str, Journal], Fitted]) -> Fitted:
+def fit_sets(spec: NoiseSpec, journal: Journal, fit_one: Callable[[str, Journal], Fitted], aim: float = 0.0) -> Fitted:
     """As many sets as the mixture needs, by `fit_one(name, journal)`: `noise` int8 [sets, classes, 3, side, side].
 
     The history is that of the set which came out weaker: one that missed its target, and of two that did, or did not,
-    the one with the higher error in the round that was kept.
+    the one whose error, in the round that was kept, lies further from `aim`: 0 for noise that minimises it, 1 for noise
+    that maximises it.
     """
     if spec.application.mixture != "two-sets":
         one = fit_one("0", journal)
         return Fitted({"noise": one.tensors["noise"][None]}, one.rounds, one.kept_round, one.stopped)
     both = [fit_one(name, journal.chapter(name)) for name in ("0", "1")]
-    told = max(both, key=_weakness)
+    told = max(both, key=lambda one: _weakness(one, aim))
     noise = torch.stack([one.tensors["noise"] for one in both])
     return Fitted({"noise": noise}, told.rounds, told.kept_round, told.stopped)
 
 
-def _weakness(one: Fitted) -> tuple[bool, float]:
-    error = next((each.error for each in one.rounds if each.round == one.kept_round), 0.0)
-    return one.stopped not in {"at-lambda", "no-fit"}, error
+def _weakness(one: Fitted, aim: float) -> tuple[bool, float]:
+    error = next((each.error for each in one.rounds if each.round == one.kept_round), aim)
+    return one.stopped not in {"at-lambda", "no-fit"}, abs(error - aim)
 
 
 class ClassSets:

@@ -51,6 +51,10 @@ class MethodModule(Protocol):
         """The method with the shortest fit there is: for a probe of its speed."""
         ...
 
+    def uses_network(self, method: "NoiseMethod") -> bool:
+        """True when a network makes the noise of each picture, on the device; else it is looked up or drawn."""
+        ...
+
     def perturber(self, source: NoiseSource) -> MakesNoise:
         """What makes noise from a fit's tensors."""
         ...

@@ -87,6 +87,11 @@ def image_steps(method: "MinMin", samples: int) -> int:
     return method.max_rounds * (method.model_steps * method.batch_size + round(method.steps * samples * share))
 
 
+def uses_network(method: "MinMin") -> bool:
+    """See MethodModule."""
+    return method.form == "sample-wise" and method.procedure == "two-phase"
+
+
 def shortened(method: _Method) -> _Method:
     """See MethodModule."""
     return method.model_copy(update={"max_rounds": 1})

@@ -125,8 +125,9 @@ def _check_memory(config: ProtectConfig, fit_on: Together, size: int, device: to
     free = free_memory(device)
     there = "" if free is None else f" of {memory.gigabytes(free)} that are free"
     told = f"the fit sees {count} pictures and takes about {memory.gigabytes(needed)} of memory{there}"
-    log(told)
-    progress.say(f"fit: {told}")
+    if count:
+        log(told)
+        progress.say(f"fit: {told}")
     memory.check(needed, free, method)
 
 

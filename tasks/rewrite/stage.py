@@ -14,7 +14,7 @@ from schemas.dataset import DatasetManifest, ShardRecord
 from schemas.fitted import NoiseRecord
 from schemas.matching import Mapping
 from schemas.protect import Job, ProtectConfig, ProtectedManifest, ProtectedShard
-from tasks.noise.frozen import Frozen
+from tasks.noise import method as methods
 from tasks.noise.method import MakesNoise
 from tasks.rewrite import coverage, places, publish
 from tasks.rewrite import shard as shards
@@ -47,10 +47,9 @@ def rewrite_shard(
     if done is not None:
         progress.advance("rewrite", 1, f"{shard.name} is done already")
         return cached(done)
-    made = _perturber(config, noise)
-    # A frozen source model works on the device; all other noise is looked up or drawn.
-    with gpu_gate(pick_device(config.device).type if isinstance(made, Frozen) else "cpu"):
-        marker = shards.rewrite(job, shard, made)
+    on_device = methods.module_of(noise.method.kind).uses_network(noise.method)
+    with gpu_gate(pick_device(config.device).type if on_device else "cpu"):
+        marker = shards.rewrite(job, shard, _perturber(config, noise))
     log(f"{marker.name}: {marker.samples} samples, {marker.protected} protected, {marker.seconds:.1f} s")
     progress.advance("rewrite", 1, marker.name)
     return marker

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from prefect import task
 
 from infra import progress
-from infra.orchestration import RETRIES, cached, log
+from infra.errors import DataError
+from infra.orchestration import RETRIES, cached, log, warn
 from infra.storage import Folder, sha256
 from schemas.base import digest
 from schemas.dataset import DatasetManifest, ShardIndex, ShardUnit, SourcePlan, SourceSpec
 from tasks.shard import index, sample, source
 
 VERSION = 1
+# How far the pictures of a dataset may drift from the size at which its noise is made before a run says so.
+_DRIFT = 1.5
 MANIFEST = "manifest.json"
 
 
@@ -50,11 +53,26 @@ def write_manifest(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIn
     folder = Folder(place)
     index.write_quarantine(folder, indices)
     manifest = index.merge(spec, plan, indices)
-    before = folder.load(MANIFEST, DatasetManifest)
-    known = before.typical_side if before is not None and before.identity == manifest.identity else None
-    manifest = manifest.model_copy(update={"typical_side": known or sample.typical_side(manifest)})
+    manifest = manifest.model_copy(update={"typical_side": _side(manifest, _known_side(folder, manifest))})
     folder.save(MANIFEST, manifest)
     return manifest
+
+
+def _known_side(folder: Folder, manifest: DatasetManifest) -> int | None:
+    """The typical side that an earlier run wrote down for this dataset."""
+    try:
+        before = folder.load(MANIFEST, DatasetManifest)
+    except DataError:  # of another version, or damaged: it is made anew from the indices
+        return None
+    return before.typical_side if before is not None and before.identity == manifest.identity else None
+
+
+def _side(manifest: DatasetManifest, known: int | None) -> int:
+    now = sample.typical_side(manifest)
+    if known is not None and max(now, known) > _DRIFT * min(now, known):
+        mend = "give --working-size to change that; all noise is then made anew"
+        warn(f"pictures are typically {now} pixels wide now; noise is still made at {known}: {mend}")
+    return known or now
 
 
 def _stored(folder: Folder, done: ShardIndex) -> bool:

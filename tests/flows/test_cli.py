@@ -165,25 +165,25 @@ class TestProtect:
         assert "unexpected RuntimeError: first second; run it again with --debug" in said.error
 
     @pytest.mark.parametrize(
-        ("method", "advice"),
+        ("method", "stopped", "advice"),
         [
-            (ErrorMinimizing(), "Raise --max-rounds, or --fit-samples."),
-            (ErrorMaximizing(form="class-wise"), "Raise --max-rounds, or --fit-samples."),
-            (ErrorMaximizing(), "Raise --epsilon, or method.steps in a --config file."),
+            (ErrorMinimizing(), "at-cap", "Raise --max-rounds, or --fit-samples."),
+            (ErrorMinimizing(procedure="joint"), "at-cap", "Raise --max-rounds."),
+            (ErrorMinimizing(), "diverged", "Give method.lr a smaller value in a --config file."),
+            (ErrorMaximizing(form="class-wise"), "at-cap", "Raise --max-rounds, or --fit-samples."),
+            (ErrorMaximizing(), "at-cap", "Raise --epsilon, or method.steps in a --config file."),
         ],
         ids=lambda each: f"{each.kind} {each.form}" if isinstance(each, Schema) else "",
     )
-    def test_a_weak_fit_is_told_with_what_helps_its_method(self, capsys, method, advice):
+    def test_a_weak_fit_is_told_with_what_helps_its_method(self, capsys, method, stopped, advice):
         numbers = dict.fromkeys(("samples", "protected", "shards", "max_abs_change"), 1)
         names = dict.fromkeys(("destination", "workspace", "noise"), "a")
-        tell(
-            ProtectSummary(
-                **numbers, **names, quarantined=0, skipped_shards=0, seconds=1, noise_error=0.3, converged=False
-            ),
-            method,
-        )
+        ended = {"noise_error": 0.3, "converged": False, "stopped": stopped}
+        tell(ProtectSummary(**numbers, **names, **ended, quarantined=0, skipped_shards=0, seconds=1), method)
         told = capsys.readouterr().out
-        assert "WARNING: the fit ended with 30.0 % error" in told
+        assert "WARNING: the fit " in told
+        assert ("diverged" in told) is (stopped == "diverged")
+        assert " 30.0 % error, short of its target" in told
         assert f"\n{advice} The report of an evaluation will say so too.\n" in told
 
 

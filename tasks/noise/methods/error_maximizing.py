@@ -45,7 +45,7 @@ def fit(spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:
     model = _trained(spec, data, journal)
     if method.form == "class-wise":
         frozen, solver = fold(model), ascent(spec.budget, method.alpha, method.steps)
-        return fit_sets(spec, journal, lambda name, part: _universal(spec, data, solver, frozen, part, name))
+        return fit_sets(spec, journal, lambda name, part: _universal(spec, data, solver, frozen, part, name), aim=1.0)
     tensors = stored(copied(model.state_dict()))
     tried = _try_out(spec, data, tensors)
     journal.heard(tried)
@@ -86,6 +86,11 @@ def shortened(method: "ErrorMaximizing") -> "ErrorMaximizing":
     """See MethodModule."""
     short = method.training.model_copy(update={"epochs": 1})
     return method.model_copy(update={"training": short, "max_rounds": 1})
+
+
+def uses_network(method: "ErrorMaximizing") -> bool:
+    """See MethodModule."""
+    return method.form == "sample-wise"
 
 
 def _trained(spec: NoiseSpec, data: FitData, journal: Journal) -> nn.Module:

@@ -19,6 +19,7 @@ wanted_samples = min_min_noise.wanted_samples
 fit_bytes = min_min_noise.fit_bytes
 image_steps = min_min_noise.image_steps
 shortened = min_min_noise.shortened
+uses_network = min_min_noise.uses_network
 
 
 def fit(spec: NoiseSpec, data: FitData, journal: Journal) -> Fitted:

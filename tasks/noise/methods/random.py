@@ -65,6 +65,12 @@ def shortened(method: "RandomNoise") -> "RandomNoise":
     return method
 
 
+def uses_network(method: "RandomNoise") -> bool:
+    """See MethodModule."""
+    del method
+    return False
+
+
 class _SampleWise:
     """A draw for each sample, the same at every call."""
 

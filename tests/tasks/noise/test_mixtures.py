@@ -56,16 +56,18 @@ class TestTwoSets:
         assert 0.3 < taken_otherwise < 0.7
 
     @pytest.mark.parametrize(
-        ("first", "second", "weaker"),
+        ("first", "second", "aim", "weaker"),
         [
-            (("at-lambda", 0.01), ("at-cap", 0.2), "1"),
-            (("at-cap", 0.2), ("at-lambda", 0.01), "0"),
-            (("at-cap", 0.2), ("at-cap", 0.6), "1"),
-            (("at-lambda", 0.01), ("at-lambda", 0.0), "0"),
-            (("diverged", 0.9), ("at-cap", 0.2), "0"),
+            (("at-lambda", 0.01), ("at-cap", 0.2), 0.0, "1"),
+            (("at-cap", 0.2), ("at-lambda", 0.01), 0.0, "0"),
+            (("at-cap", 0.2), ("at-cap", 0.6), 0.0, "1"),
+            (("at-lambda", 0.01), ("at-lambda", 0.0), 0.0, "0"),
+            (("diverged", 0.9), ("at-cap", 0.2), 0.0, "0"),
+            (("at-cap", 0.1), ("at-cap", 0.7), 1.0, "0"),
+            (("at-lambda", 0.85), ("at-cap", 0.7), 1.0, "1"),
         ],
     )
-    def test_the_history_is_that_of_the_weaker_set(self, first, second, weaker):
+    def test_the_history_is_that_of_the_weaker_set(self, first, second, aim, weaker):
         made = {}
 
         def fit_one(name, journal):
@@ -74,7 +76,7 @@ class TestTwoSets:
             made[name] = Fitted({"noise": torch.zeros(3, 3, 8, 8, dtype=torch.int8)}, rounds, 2, stopped)
             return made[name]
 
-        told = fit_sets(spec_of("random class-wise", mixture="two-sets"), Unkept(), fit_one)
+        told = fit_sets(spec_of("random class-wise", mixture="two-sets"), Unkept(), fit_one, aim)
         assert (told.rounds, told.kept_round, told.stopped) == (made[weaker].rounds, 2, made[weaker].stopped)
 
 
