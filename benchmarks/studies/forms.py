@@ -67,6 +67,7 @@ def cells() -> list[Cell]:
             for which, key in zip(("second", "third"), OTHER_KEYS, strict=True)
         ),
         _cell("error-minimizing, sample-wise, fast", ErrorMinimizing(preset="fast")),
+        _cell("error-minimizing, class-wise, fast", ErrorMinimizing(preset="fast", form="class-wise")),
         _cell("as published, sample-wise", SAMPLE, application=as_published),
         _cell("as published, class-wise", CLASS, application=as_published),
         *(
