@@ -1,6 +1,7 @@
 """The same key gives the same bytes, another key other noise, whatever ran before and in whatever company."""
 
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -44,14 +45,47 @@ class TestKey:
         assert not torch.equal(one, other)
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """What this thread takes from Python's generator, by name: Prefect's threads in this process draw from it too."""
+    calls, ours = [], threading.get_ident()
+
+    def watched(name, real):
+        def call(*arguments, **named):
+            if threading.get_ident() == ours:
+                calls.append(name)
+            return real(*arguments, **named)
+
+        return call
+
+    for name in (
+        "seed",
+        "random",
+        "uniform",
+        "randint",
+        "randrange",
+        "choice",
+        "choices",
+        "shuffle",
+        "sample",
+        "gauss",
+    ):
+        monkeypatch.setattr(random, name, watched(name, getattr(random, name)))
+    return calls
+
+
 class TestGlobalGenerators:
     @EVERY
-    def test_a_fit_leaves_them_alone(self, name):
-        states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    def test_a_fit_leaves_them_alone(self, name, drawn):
+        states = torch.get_rng_state(), np.random.get_state()[1].tolist()
         noise_of(spec_of(name))
         assert torch.equal(torch.get_rng_state(), states[0])
-        assert random.getstate() == states[1]
-        assert np.random.get_state()[1].tolist() == states[2]
+        assert np.random.get_state()[1].tolist() == states[1]
+        assert drawn == []
+
+    def test_a_draw_would_be_seen(self, drawn):
+        random.shuffle([1, 2])
+        assert drawn == ["shuffle"]
 
     @EVERY
     def test_a_fit_does_not_depend_on_them(self, name):
