@@ -1,88 +1,36 @@
-"""Evaluation: victims, countermeasures, and the row that one training run leaves."""
+"""Evaluation: what is asked of one, and the row that one training run leaves."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from schemas.base import Schema, Stored
+from schemas.countermeasures import Countermeasure, NoCountermeasure
 from schemas.dataset import SourceSpec
 from schemas.protect import DeviceName
-from schemas.recipe import Recipe, TinyRecipe
+from schemas.victims import TinyVictim, Victim
 
-TINY_WIDTHS = (32, 64, 128, 128)
-RESNET18_WIDTH = 64
-
-
-class TinyVictim(Schema):
-    """A net of six 3x3 convolutions: for quick looks, on a CPU."""
-
-    kind: Literal["tiny"] = "tiny"
-    widths: tuple[int, int, int, int] = Field(default=TINY_WIDTHS, description="Channels of its four stages.")
-    recipe: TinyRecipe = TinyRecipe()
-
-    @property
-    def name(self) -> str:
-        """Its name in reports: it tells widths that are not its own."""
-        return "tiny" if self.widths == TINY_WIDTHS else f"tiny-w{'-'.join(map(str, self.widths))}"
+Part = Literal["all", "protected", "clean"]
 
 
-class ResNet18Victim(Schema):
-    """ResNet-18: its CIFAR form below 64 pixels, torchvision's from 64: the number of record."""
+class Pairs(Schema):
+    """Pairs of faces to be told apart or recognised as one person's: the verification test."""
 
-    kind: Literal["resnet18"] = "resnet18"
-    width: int = Field(
-        default=RESNET18_WIDTH,
-        ge=8,
-        le=128,
-        description="Channels of the first stage; each of the other three has twice as many as the one before. "
-        "Fewer than 64 make a narrow net, for small machines: no number of record.",
+    file: str = Field(
+        min_length=1,
+        description="Tab-separated file with the columns key_a, key_b (sample keys) and same (1 or 0), a pair a line.",
     )
-    recipe: Recipe = Recipe()
-
-    @property
-    def name(self) -> str:
-        """Its name in reports: it tells a width that is not ResNet-18's own."""
-        return "resnet18" if self.width == RESNET18_WIDTH else f"resnet18-w{self.width}"
+    pictures: SourceSpec = Field(description="Clean pictures that the keys are found in; their labels don't matter.")
 
 
-Victim = Annotated[TinyVictim | ResNet18Victim, Field(discriminator="kind")]
+class Beside(Schema):
+    """Another, clean dataset whose classes a victim learns together with those of a copy."""
 
-
-class NoCountermeasure(Schema):
-    """The pictures as they are."""
-
-    kind: Literal["none"] = "none"
-
-    @property
-    def name(self) -> str:
-        """Its name on the command line and in reports."""
-        return "none"
-
-
-class Grayscale(Schema):
-    """The training pictures turned gray (luma of ITU-R 601), in three equal channels."""
-
-    kind: Literal["grayscale"] = "grayscale"
-
-    @property
-    def name(self) -> str:
-        """Its name on the command line and in reports."""
-        return "grayscale"
-
-
-class Jpeg(Schema):
-    """The training pictures through JPEG at a quality, as a host that re-encodes them does."""
-
-    kind: Literal["jpeg"] = "jpeg"
-    quality: int = Field(default=10, ge=1, le=100, description="libjpeg's quality, 1 to 100.")
-
-    @property
-    def name(self) -> str:
-        """Its name on the command line and in reports."""
-        return f"jpeg-{self.quality}"
-
-
-Countermeasure = Annotated[NoCountermeasure | Grayscale | Jpeg, Field(discriminator="kind")]
+    train: SourceSpec
+    test: SourceSpec
+    classes: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="Classes of the copy that are trained on beside it; None: all."
+    )
 
 
 class EvaluateConfig(Schema):
@@ -98,8 +46,26 @@ class EvaluateConfig(Schema):
     countermeasures: tuple[Countermeasure, ...] = Field(
         default=(NoCountermeasure(),), min_length=1, description="What is done to the training pictures first."
     )
+    parts: tuple[Part, ...] = Field(
+        default=("all",),
+        min_length=1,
+        description="What of a partly protected copy is trained on: all of it, the protected pictures alone, or the "
+        "clean ones alone. A part that a copy lacks is left out.",
+    )
+    beside: Beside | None = Field(default=None, description="A clean dataset that is learnt together with each copy.")
+    pairs: Pairs | None = Field(default=None, description="Pairs of faces to verify with each victim's embeddings.")
+    backdoor: bool = Field(
+        default=False,
+        description="Also lay each class-wise copy's noise on clean test pictures, as a trigger, and see whether "
+        "victims answer with its class.",
+    )
     seeds: int = Field(default=3, ge=1, le=100, description="Runs of each cell, seeded 0, 1, 2, ...")
     device: DeviceName = Field(default="auto", description="Where tensors live; auto takes the GPU when there is one.")
+    memory: Literal["auto", "resident", "streamed"] = Field(
+        default="auto",
+        description="Whether training pictures lie in memory as uint8 or are read from their shards anew each epoch; "
+        "auto: in memory where they fit.",
+    )
 
 
 class EpochPoint(Schema):
@@ -109,6 +75,26 @@ class EpochPoint(Schema):
     loss: float = Field(description="Mean training loss, in nats.")
     train_accuracy: float = Field(description="Accuracy on the training pictures as seen in the epoch, percent.")
     test_accuracy: float = Field(description="Accuracy on clean test pictures, percent.")
+
+
+class Verification(Schema):
+    """How well a victim's embeddings tell people apart: cosine similarity on pairs."""
+
+    pairs: int = Field(ge=1, description="Pairs that were compared.")
+    same: int = Field(ge=0, description="Pairs of one person.")
+    auc: float = Field(description="Area under the ROC curve, 0 to 1; .5 is guessing.")
+    tar_at_far: tuple[tuple[float, float], ...] = Field(
+        description="Share of false acceptances allowed, and share of true pairs then accepted, both 0 to 1."
+    )
+    roc: tuple[tuple[float, float], ...] = Field(description="False and true acceptance rate, 0 to 1, along the curve.")
+
+
+class Backdoor(Schema):
+    """Class-wise noise of a copy as a trigger on clean test pictures (Huang et al. 2021, figure 8)."""
+
+    trigger: str = Field(description="The copy whose noise was laid on, as its caption.")
+    pictures: int = Field(ge=0, description="Test pictures that got the noise of a class other than their own.")
+    success: float = Field(description="Share of them that the victim took for that class, percent.")
 
 
 class VictimRun(Stored):
@@ -121,6 +107,7 @@ class VictimRun(Stored):
     epsilon: int = Field(ge=0, description="Budget in steps of 1/255; 0 for the clean baseline.")
     fraction: float = Field(description="Share of the samples that carry noise, 0 to 1.")
     variant: str = Field(default="", description="What sets the noise apart from the method's standard; empty: none.")
+    part: Part = Field(default="all", description="What of the copy was trained on.")
     victim: str
     countermeasure: str
     seed: int
@@ -134,6 +121,9 @@ class VictimRun(Stored):
     classes: tuple[str, ...] = Field(description="Class names by index.")
     curve: tuple[EpochPoint, ...]
     confusion: tuple[tuple[int, ...], ...] = Field(description="Test pictures by true class (row) and answer (column).")
+    peak_confusion: tuple[tuple[int, ...], ...] = Field(default=(), description="The same after the best epoch.")
+    verification: Verification | None = Field(default=None, description="With pairs of faces only.")
+    backdoor: tuple[Backdoor, ...] = Field(default=(), description="With a backdoor test only: a trigger each.")
     device: str
     precision: str
     diverged: bool = Field(default=False, description="True when the loss stopped being a number.")

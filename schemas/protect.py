@@ -38,6 +38,12 @@ class ProtectConfig(Schema):
         description="YAML or JSON file that names, for each private class, the public class that makes its noise; "
         "it takes precedence over `matching`.",
     )
+    noise_store: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Private place that keeps fitted noise for several jobs with one key, so that noise which is there "
+        "is not fitted twice; None: the workspace.",
+    )
     device: DeviceName = Field(default="auto", description="Where tensors live; auto takes the GPU when there is one.")
     workers: int = Field(default=2, ge=1, le=256, description="Shards worked on at a time.")
     key_file: str | None = Field(
@@ -81,6 +87,11 @@ class ProtectConfig(Schema):
             kept = f"joint noise is rounded to whole steps of 1/255 in each round, and its steps reach {reach:.2g}/255"
             raise ValueError(f"{kept}: it would stay at 0; raise --epsilon, method.steps or the size of a step")
         return self
+
+    @property
+    def noise_place(self) -> str:
+        """Where fitted noise is kept."""
+        return self.noise_store or self.workspace
 
     @property
     def joint(self) -> bool:

@@ -22,6 +22,11 @@ class ProtectedSet(Schema):
     max_l2: float = Field(description="Largest L2 norm of a picture's change, in steps of 1/255.")
     mean_l2: float = Field(description="Mean L2 norm of a picture's change, values in 0 to 1.")
     psnr: float | None = Field(description="Peak signal-to-noise ratio over all pictures, in dB; None if unchanged.")
+    ssim: float | None = Field(
+        default=None,
+        description="Mean structural similarity, at most 1, over at most 1,000 samples, drawn evenly; unchanged ones "
+        "count as 1. Its window has a side of 11 pixels, or the largest odd one that fits. None: not measured.",
+    )
     noise_error: float | None = Field(default=None, description="Error rate at which the fit was kept, if known.")
     converged: bool | None = Field(default=None, description="False when the fit ended above lambda; None: not known.")
 
