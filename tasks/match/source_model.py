@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from infra.errors import ConfigurationError
 from tasks.match.class_means import class_means
 from tasks.nn import augment, networks
-from tasks.nn.batches import FitData
+from tasks.nn.batches import FitData, Resident
 from tasks.nn.fold import fold
-from tasks.nn.train import train
+from tasks.nn.train import Training
 
 if TYPE_CHECKING:
     from schemas.recipe import Recipe
@@ -55,8 +55,8 @@ def without_leanings(predictions: NDArray[np.float64]) -> NDArray[np.float64]:
 def trained(public: FitData, recipe: "Recipe", seed: int, tell: Callable[[str], None]) -> nn.Module:
     """The network after its training on uint8 [N, S, S, 3]. Raises ConfigurationError when it diverges."""
     model = networks.build(NETWORK, public.classes, public.size, seed).to(public.images.device)
-    change = augment.of(recipe)
-    for epoch in train(model, public.images, public.labels, recipe, change, seed):
+    run = Training(model, Resident(public.images, public.labels), recipe, augment.of(recipe), seed)
+    for epoch in run.epochs():
         if not math.isfinite(epoch.loss):
             raise _diverged()
         tell(f"accuracy {epoch.train_accuracy:.0f} %")

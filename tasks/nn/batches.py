@@ -1,9 +1,13 @@
 """Batches from pictures that stay uint8 until the batch is made."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+_CHUNK = 1000
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,48 @@ class FitData:
 def to_float(images: Tensor) -> Tensor:
     """uint8 [N, H, W, 3] -> float32 [N, 3, H, W] in [0, 1], in channels_last memory, which NHWC already is."""
     return images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+
+
+class Batches(Protocol):
+    """Training pictures, wherever they lie, an epoch at a time."""
+
+    def per_epoch(self, batch: int) -> int:
+        """How many batches of `batch` pictures an epoch has, at least one."""
+        ...
+
+    def epoch(self, batch: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each picture at most once, in an order that `generator` draws: uint8 [B, S, S, 3] and int64 [B] on a device.
+
+        All batches have the same size; pictures that fill none are left out of this epoch.
+        """
+        ...
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Batches":
+        """The same with `change` done to the pictures: uint8 [B, S, S, 3] to the same shape, each by itself."""
+        ...
+
+
+@dataclass(frozen=True)
+class Resident:
+    """Training pictures that lie in the device's memory: uint8 [N, S, S, 3], and their classes int64 [N]."""
+
+    images: Tensor
+    labels: Tensor
+
+    def per_epoch(self, batch: int) -> int:
+        """See Batches."""
+        return max(1, len(self.images) // batch)
+
+    def epoch(self, batch: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """See Batches."""
+        order = torch.randperm(len(self.images), generator=generator).to(self.images.device)
+        for i in range(self.per_epoch(batch)):
+            chosen = order[i * batch : (i + 1) * batch]
+            yield self.images[chosen], self.labels[chosen]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Resident":
+        """See Batches. It is done once, now, to parts of the pictures in turn."""
+        return Resident(torch.cat([change(part) for part in self.images.split(_CHUNK)]), self.labels)
 
 
 class Endless:

@@ -13,7 +13,8 @@ def fold(model: nn.Module) -> nn.Module:
 
     In eval mode batch normalisation is an affine map with constant coefficients, so the copy computes the same
     function up to rounding. A convolution and its normalisation must be neighbours in their parent module
-    (true of the networks here and of torchvision's); one that stands alone stays as it is.
+    (true of the networks here and of torchvision's); one that stands alone stays as it is, and so does a kind of
+    BatchNorm2d that does more than normalise, such as timm's, which has the activation in it.
     """
     folded = copy.deepcopy(model).eval()
     with torch.no_grad():
@@ -25,6 +26,7 @@ def fold(model: nn.Module) -> nn.Module:
 def _fold_children(parent: nn.Module) -> None:
     children = list(parent.named_children())
     for (name, conv), (norm_name, norm) in itertools.pairwise(children):
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and conv.out_channels == norm.num_features:
+        # By its exact class: what inherits from it may do more.
+        if isinstance(conv, nn.Conv2d) and type(norm) is nn.BatchNorm2d and conv.out_channels == norm.num_features:
             setattr(parent, name, fuse_conv_bn_eval(conv, norm))
             setattr(parent, norm_name, nn.Identity())

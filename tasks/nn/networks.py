@@ -3,17 +3,17 @@
 The paper's pictures are never normalised by mean and deviation, neither while noise is made nor in a victim.
 """
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from tasks.nn.seeding import seeded
+
 TINY_WIDTHS = (32, 64, 128, 128)
+SCREEN_WIDTHS = (16, 32, 64, 128, 256)
 RESNET_WIDTHS = (64, 128, 256, 512)
-_STOCK_FROM = 64
-# Layers draw from torch's global generator, which all threads share.
-_SEEDING = threading.Lock()
+STOCK_FROM = 64  # pixels: from here on a network's stock stem no longer gives other numbers
 
 
 class ConvBN(nn.Sequential):
@@ -38,6 +38,23 @@ def tiny(classes: int, widths: Sequence[int] = TINY_WIDTHS) -> nn.Module:
         *(ConvBN(w2, w2), nn.ReLU(inplace=True)),
         *(ConvBN(w2, w3), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(w3, classes)),
+    )
+
+
+def screen(classes: int) -> nn.Module:
+    """Five 3x3 convolutions with batch normalisation and ReLU, max-pooling from the second on, mean, linear.
+
+    Half of `tiny`'s work a picture: few channels where there are many pixels, and many where there are few. Its first
+    two convolutions see every pixel, for a net that strides or pools at once may not see noise as larger nets do.
+    """
+    w0, w1, w2, w3, w4 = SCREEN_WIDTHS
+    return nn.Sequential(
+        *(ConvBN(3, w0), nn.ReLU(inplace=True)),
+        *(ConvBN(w0, w1), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+        *(ConvBN(w1, w2), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+        *(ConvBN(w2, w3), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+        *(ConvBN(w3, w4), nn.ReLU(inplace=True)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(w4, classes)),
     )
 
 
@@ -70,26 +87,37 @@ def resnet18_cifar(classes: int, widths: Sequence[int] = RESNET_WIDTHS) -> nn.Mo
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
 
 
-def build(name: str, classes: int, size: int, seed: int, widths: Sequence[int] | None = None) -> nn.Module:
-    """The network `name` (tiny, resnet18) for `classes` classes and pictures of side `size`, initialised by `seed`.
+def initialised(seed: int, make: Callable[[], nn.Module]) -> nn.Module:
+    """The network that `make` gives, on the CPU and in channels_last memory; all that it draws is drawn from `seed`.
 
-    It lies on the CPU, in channels_last memory. `widths` are the channels of its four stages; None: its own. ResNet-18
-    takes its CIFAR form below 64 pixels and torchvision's from 64, where the stock stem no longer gives other numbers;
-    torchvision's has no widths but its own. Raises ValueError for an unknown name.
+    Layers draw from torch's global generator, which is left as it was.
     """
-    with _SEEDING, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if name == "tiny":
-            network = tiny(classes, widths or TINY_WIDTHS)
-        elif name == "resnet18":
-            network = _resnet18(classes, size, tuple(widths or RESNET_WIDTHS))
-        else:
-            raise ValueError(f"no network is called {name}")
+    with seeded(seed):
+        network = make()
     return network.to(memory_format=torch.channels_last)
 
 
+def build(name: str, classes: int, size: int, seed: int, widths: Sequence[int] | None = None) -> nn.Module:
+    """The network `name` (tiny, screen, resnet18) for `classes` classes and pictures of side `size`, from `seed`.
+
+    It lies on the CPU, in channels_last memory. `widths` are the channels of its four stages; None: its own. ResNet-18
+    takes its CIFAR form below 64 pixels and torchvision's from 64, where the stock stem no longer gives other numbers;
+    torchvision's has no widths but its own. Raises ValueError for an unknown name, and for widths of screen, which has
+    none but its own either.
+    """
+    if name == "tiny":
+        return initialised(seed, lambda: tiny(classes, widths or TINY_WIDTHS))
+    if name == "screen":
+        if widths:
+            raise ValueError("screen has no widths but its own")
+        return initialised(seed, lambda: screen(classes))
+    if name == "resnet18":
+        return initialised(seed, lambda: _resnet18(classes, size, tuple(widths or RESNET_WIDTHS)))
+    raise ValueError(f"no network is called {name}")
+
+
 def _resnet18(classes: int, size: int, widths: tuple[int, ...]) -> nn.Module:
-    if size < _STOCK_FROM or widths != RESNET_WIDTHS:
+    if size < STOCK_FROM or widths != RESNET_WIDTHS:
         return resnet18_cifar(classes, widths)
     from torchvision.models import resnet18
 

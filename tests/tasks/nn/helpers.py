@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import torch
 
+from tasks.nn.batches import Resident
 from tasks.nn.networks import tiny
+from tasks.nn.train import Training
 
 WIDTHS = (8, 8, 12, 12)
 
@@ -30,5 +32,10 @@ def plan(**changes):
     return SimpleNamespace(**{**fields, "weight_decay": 5e-4, "clip": 5.0, "schedule": "constant", **changes})
 
 
-def unchanged(x, generator):
-    return x
+def unchanged(model, x, y, generator):
+    return x, y
+
+
+def train(model, images, labels, recipe, change=unchanged, seed=0):
+    """The epochs of a run on pictures in memory, one by one."""
+    return Training(model, Resident(images, labels), recipe, change, seed).epochs()

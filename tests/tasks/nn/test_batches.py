@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.nn.batches import Endless, FitData, to_float
+from tasks.nn.batches import Endless, FitData, Resident, to_float
 
 
 def seeded(seed=0):
@@ -86,3 +86,40 @@ def test_the_size_of_a_fit_is_that_of_its_pictures():
 @pytest.mark.parametrize("batch", [5, 10])
 def test_fewer_samples_than_a_batch_are_one_batch(batch):
     assert sorted(next(Endless(4, batch, seeded())).tolist()) == [0, 1, 2, 3]
+
+
+def numbered(samples):
+    """Pictures that are told apart by their first value, their number; the class is the number too."""
+    images = torch.zeros(samples, 2, 2, 3, dtype=torch.uint8)
+    images[:, 0, 0, 0] = torch.arange(samples)
+    return Resident(images, torch.arange(samples))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 99))
+def test_an_epoch_of_pictures_in_memory_has_each_at_most_once_with_its_class(samples, batch, seed):
+    data = numbered(samples)
+    found = list(data.epoch(batch, seeded(seed)))
+    assert len(found) == data.per_epoch(batch) == max(1, samples // batch)
+    assert {len(labels) for _, labels in found} == {min(batch, samples)}
+    labels = torch.cat([labels for _, labels in found])
+    assert len(set(labels.tolist())) == len(labels)
+    assert torch.equal(torch.cat([images for images, _ in found])[:, 0, 0, 0].long(), labels)
+
+
+def test_epochs_of_one_generator_have_different_orders_and_a_seed_has_its_own():
+    data, generator = numbered(50), seeded(1)
+    first, second = (torch.cat([labels for _, labels in data.epoch(10, generator)]) for _ in range(2))
+    again, other = (torch.cat([labels for _, labels in data.epoch(10, seeded(seed))]) for seed in (1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_a_change_is_done_to_every_picture_and_the_ones_before_stay_as_they_were():
+    data = numbered(250)
+    data = Resident(torch.cat([data.images] * 9), torch.cat([data.labels] * 9))  # more than one part
+    changed = data.map(lambda images: 255 - images)
+    assert torch.equal(changed.images, 255 - data.images)
+    assert torch.equal(changed.labels, data.labels)
+    assert data.images[3, 0, 0, 0] == 3

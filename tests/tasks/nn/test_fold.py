@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from timm.layers import BatchNormAct2d
 from torch import nn
 from torchvision.models import resnet18
 
@@ -10,22 +11,10 @@ from tasks.nn import networks
 from tasks.nn.batches import to_float
 from tasks.nn.fold import fold
 from tasks.nn.networks import resnet18_cifar, tiny
-from tasks.nn.train import train
-from tests.tasks.nn.helpers import easy, plan, unchanged
+from tests.tasks.nn.helpers import easy, plan, train
+from tests.tasks.nn.network_helpers import lived_in
 
 NETWORKS = {"tiny": lambda: tiny(10), "cifar": lambda: resnet18_cifar(10), "stock": lambda: resnet18(num_classes=10)}
-
-
-def lived_in(model):
-    """`model` in float64 with statistics and affine parameters as no fresh network has them."""
-    generator = torch.Generator().manual_seed(7)
-    for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
-        shape = norm.running_mean.shape
-        norm.running_mean.copy_(torch.randn(shape, generator=generator) * 0.3)
-        norm.running_var.copy_(torch.rand(shape, generator=generator) * 2 + 0.1)
-        norm.weight.data.copy_(torch.rand(shape, generator=generator) + 0.5)
-        norm.bias.data.copy_(torch.randn(shape, generator=generator) * 0.2)
-    return model.double()
 
 
 @pytest.fixture(params=NETWORKS)
@@ -53,8 +42,7 @@ def test_resnet18_that_was_trained_is_the_same_function_in_fp32(monkeypatch):
     monkeypatch.setattr(devices, "fast_bf16", lambda kind: False)
     images, labels = easy(48, size=16)
     model = networks.build("resnet18", 3, 16, 0, (16, 24, 32, 48))
-    for _ in train(model, images, labels, plan(epochs=4), unchanged, seed=0):
-        pass
+    list(train(model, images, labels, plan(epochs=4)))
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     assert all(m.running_mean.abs().max() > 0 for m in norms), "the statistics were never taken"
     x = to_float(images)
@@ -83,6 +71,17 @@ def test_the_original_stays_as_it_was(model):
     for p in folded.parameters():
         p.zero_()
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_normalisation_that_brings_its_activation_with_it_stays():
+    conv, norm = nn.Conv2d(3, 4, 3, bias=False), BatchNormAct2d(4, act_layer=nn.ReLU)
+    assert isinstance(norm, nn.BatchNorm2d)
+    model = lived_in(nn.Sequential(conv, norm))
+    x = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+    with torch.no_grad():
+        found, expected = fold(model)(x), model.eval()(x)
+    assert (expected == 0).any()
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_normalisation_without_its_own_convolution_stays():
