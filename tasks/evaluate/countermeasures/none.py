@@ -2,13 +2,21 @@
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+from tasks.evaluate.treatment import Treatment
 
 if TYPE_CHECKING:
-    from schemas.evaluate import NoCountermeasure
+    from schemas.countermeasures import NoCountermeasure
+
+VERSION = 1
 
 
-def prepare(countermeasure: "NoCountermeasure", images: Tensor) -> Tensor:
-    """uint8 [N, S, S, 3] as it is."""
+def treatment(countermeasure: "NoCountermeasure") -> Treatment:
+    """The pictures as they are."""
     del countermeasure
-    return images
+    return Treatment()
+
+
+def smallest(countermeasure: "NoCountermeasure") -> int:
+    """See CountermeasureModule."""
+    del countermeasure
+    return 1
