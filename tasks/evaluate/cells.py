@@ -3,29 +3,45 @@
 from pydantic import Field
 
 from schemas.base import Schema
-from schemas.evaluate import Countermeasure, EvaluateConfig, Victim
+from schemas.countermeasures import Countermeasure, EarlyStopping, NoCountermeasure
+from schemas.evaluate import EvaluateConfig, Part
+from schemas.victims import Victim
 
 
 class Cell(Schema):
     """One training run to be done."""
 
     protected: str | None = Field(description="The protected copy to train on; None: the clean pictures.")
+    part: Part = Field(default="all", description="What of the copy is trained on.")
     victim: Victim
     countermeasure: Countermeasure
     seed: int
 
 
-def cells(config: EvaluateConfig) -> list[Cell]:
-    """Every victim x countermeasure x seed, on the clean pictures and on each protected copy."""
+def cells(config: EvaluateConfig, parted: frozenset[str] = frozenset()) -> list[Cell]:
+    """Every victim x countermeasure x seed, on the clean pictures and on each protected copy, each run once.
+
+    Copies that are `parted` are trained on by their parts too, as the configuration asks. Early stopping is plain
+    training seen another way, so it needs no run of its own.
+    """
+    plain = [NoCountermeasure() if isinstance(each, EarlyStopping) else each for each in config.countermeasures]
+    sets = [(None, "all"), *((copy, part) for copy in config.protected for part in _parts(config, copy, parted))]
     return [
-        Cell(protected=copy, victim=victim, countermeasure=countermeasure, seed=seed)
-        for victim in config.victims
-        for countermeasure in config.countermeasures
-        for copy in (None, *config.protected)
+        Cell(protected=copy, part=part, victim=victim, countermeasure=countermeasure, seed=seed)
+        for victim in dict.fromkeys(config.victims)
+        for countermeasure in dict.fromkeys(plain)
+        for copy, part in sets
         for seed in range(config.seeds)
     ]
 
 
-def steps(config: EvaluateConfig) -> int:
-    """Epochs in the whole matrix."""
-    return sum(cell.victim.recipe.epochs for cell in cells(config))
+def steps(chosen: list[Cell]) -> int:
+    """Epochs that these runs have together."""
+    return sum(cell.victim.recipe.epochs for cell in chosen)
+
+
+def _parts(config: EvaluateConfig, copy: str, parted: frozenset[str]) -> tuple[Part, ...]:
+    """The parts of a copy that are asked for. The protected part of one that is not `parted` is all of it."""
+    if copy in parted:
+        return tuple(dict.fromkeys(config.parts))
+    return ("all",) if {"all", "protected"} & set(config.parts) else ()

@@ -3,7 +3,8 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infra.errors import DataError
+from infra.errors import ConfigurationError, DataError
 from tasks.shard import labels as label_names
 from tasks.shard import source
 from tasks.shard.pictures import PictureError, decode
@@ -19,7 +20,7 @@ from tasks.shard.samples import Sample
 from tasks.shard.scale import to_working
 
 if TYPE_CHECKING:
-    from schemas.dataset import SourceSpec
+    from schemas.dataset import SourcePlan, SourceSpec
 
 _LOOKED_AT = 200
 _LARGEST = 224
@@ -36,7 +37,11 @@ class Pictures:
     left_out: int
 
     def digest(self) -> str:
-        """SHA-256 of pixels, labels and class names."""
+        """SHA-256 of pixels, labels and class names; worked out once, for many runs ask for it."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         hasher = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
         hasher.update(self.images.cpu().contiguous().numpy().data.cast("B"))
         hasher.update(self.labels.cpu().numpy().tobytes())
@@ -50,7 +55,7 @@ class Pictures:
 def typical_side(spec: "SourceSpec") -> int:
     """The most common longer side, in pixels, among a dataset's first pictures; at most 224."""
     sides: Counter[int] = Counter()
-    for _, sample in islice(_samples(spec), _LOOKED_AT):
+    for _, sample in islice(_samples(spec, source.plan(spec)), _LOOKED_AT):
         try:
             sides[max(decode(sample.picture, spec.max_pixels).shape[:2])] += 1
         except PictureError:
@@ -70,7 +75,8 @@ def load(spec: "SourceSpec", size: int, classes: tuple[str, ...] | None = None) 
     written: list[str] = []
     names: list[str] = []
     left_out = 0
-    for name, sample in _samples(spec):
+    planned = source.plan(spec)
+    for name, sample in _samples(spec, planned):
         try:
             images.append(to_working(decode(sample.picture, spec.max_pixels), size))
         except PictureError:
@@ -80,7 +86,7 @@ def load(spec: "SourceSpec", size: int, classes: tuple[str, ...] | None = None) 
         names.append(name)
     if not images:
         raise DataError(f"{spec.url} holds no picture that can be read", "check the dataset and its --split")
-    own = _class_names(spec, written)
+    own = _class_names(planned, written)
     order = classes or tuple(own.values())
     strangers = [own[label] for label in sorted(set(written)) if own[label] not in order]
     if strangers:
@@ -104,16 +110,64 @@ def select(pictures: Pictures, names: Sequence[str]) -> Pictures:
     return Pictures(pictures.images[chosen], pictures.labels[chosen], tuple(names), pictures.classes, pictures.left_out)
 
 
-def _samples(spec: "SourceSpec") -> Iterator[tuple[str, Sample]]:
-    for unit in source.plan(spec).units:
+def subset(pictures: Pictures, chosen: Tensor) -> Pictures:
+    """The pictures at bool [N] or int64 [B] `chosen`; classes stay as they are."""
+    indices = chosen.nonzero().flatten() if chosen.dtype == torch.bool else chosen
+    names = tuple(pictures.names[i] for i in indices.tolist())
+    return replace(pictures, images=pictures.images[indices], labels=pictures.labels[indices], names=names)
+
+
+def of_classes(pictures: Pictures, names: Sequence[str]) -> Pictures:
+    """The pictures of some classes, which alone are left. Raises ConfigurationError when there is no such class."""
+    strangers = [name for name in names if name not in pictures.classes]
+    if strangers:
+        problem = f"the dataset has no class {strangers[0]}"
+        raise ConfigurationError(problem, f"its classes are {', '.join(pictures.classes[:20])}")
+    new = torch.full((len(pictures.classes),), -1)
+    new[[pictures.classes.index(name) for name in names]] = torch.arange(len(names))
+    found = subset(pictures, new[pictures.labels] >= 0)
+    return replace(found, labels=new[found.labels], classes=tuple(names))
+
+
+def beside(first: Pictures, second: Pictures) -> Pictures:
+    """Both sets as one, the classes of the second after those of the first; names of the first are marked if taken."""
+    own = tuple(f"{name} (added)" if name in second.classes else name for name in first.classes)
+    return Pictures(
+        torch.cat([first.images, second.images]),
+        torch.cat([first.labels, second.labels + len(own)]),
+        (*(f"added/{name}" for name in first.names), *second.names),
+        (*own, *second.classes),
+        first.left_out + second.left_out,
+    )
+
+
+def diluted(pictures: Pictures, originals: Pictures, share: float) -> Pictures:
+    """The pictures, a `share` of them (0 to 1) put back to the originals."""
+    back = put_back(len(pictures.images), share)
+    images = pictures.images.clone()
+    images[back] = originals.images[back]
+    return replace(pictures, images=images)
+
+
+def put_back(samples: int, share: float) -> Tensor:
+    """Which of so many samples, a `share` of them (0 to 1), a host knows in the original: bool [N], drawn once for all.
+
+    The same at every call, so that all runs are diluted alike.
+    """
+    found = torch.zeros(samples, dtype=torch.bool)
+    found[torch.randperm(samples, generator=torch.Generator().manual_seed(0))[: round(share * samples)]] = True
+    return found
+
+
+def _samples(spec: "SourceSpec", planned: "SourcePlan") -> Iterator[tuple[str, Sample]]:
+    for unit in planned.units:
         for one in source.read(spec, unit):
             if isinstance(one, Sample):
                 yield f"{unit.name}/{one.key}", one
 
 
-def _class_names(spec: "SourceSpec", written: Sequence[str]) -> dict[str, str]:
+def _class_names(planned: "SourcePlan", written: Sequence[str]) -> dict[str, str]:
     """Class name by label as written, in the order of the classes."""
-    stated = source.plan(spec).class_names
-    if stated is not None:
-        return {str(i): name for i, name in enumerate(stated)}
+    if planned.class_names is not None:
+        return {str(i): name for i, name in enumerate(planned.class_names)}
     return {label: label for label in label_names.ordered(set(written))}

@@ -26,6 +26,7 @@ def protected_set(manifest: ProtectedManifest, audit: Audit) -> ProtectedSet:
         max_l2=audit.max_l2,
         mean_l2=audit.l2 / max(1, audit.samples),
         psnr=psnr(audit.squared_change, audit.values),
+        ssim=audit.similarity and audit.similarity.mean(),
         noise_error=protection.noise_error,
         converged=protection.converged,
     )

@@ -1,22 +1,30 @@
-"""The three sets of pictures of an evaluation, each loaded once in a process and shared by its runs."""
+"""The sets of pictures of an evaluation, each loaded once in a process and shared by its runs."""
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from infra.caching import forget as forget_all
 from infra.caching import shared
+from infra.errors import DataError
 from infra.storage import Folder
+from schemas.countermeasures import Countermeasure
 from schemas.dataset import SourceSpec
-from schemas.evaluate import EvaluateConfig
+from schemas.evaluate import EvaluateConfig, Part
 from schemas.recipe import Recipe
-from tasks.evaluate import data
+from tasks.evaluate import data, memory, originals, shard_sets, treatment
 from tasks.evaluate.data import Pictures
+from tasks.nn.batches import Resident
 from tasks.rewrite.audit import clean_spec, manifest_of
 
-_loaded = shared(8)(data.load)
+_loaded = shared(16)(data.load)
 _typical_side = shared(8)(data.typical_side)
 
 
 def forget() -> None:
     """Let go of all pictures: since the last evaluation of this process, others may lie in the same places."""
-    forget_all(_loaded, _typical_side)
+    forget_all(_loaded, _typical_side, clean_set, test_set, _derived, treated)
+    forget_all(memory.fits, shard_sets.both, shard_sets.changed)
 
 
 def size_of(config: EvaluateConfig, recipe: Recipe) -> int:
@@ -26,10 +34,10 @@ def size_of(config: EvaluateConfig, recipe: Recipe) -> int:
 
 def protected_set(copy: str, size: int) -> Pictures:
     """The pictures of one protected copy, as stored."""
-    made = manifest_of(Folder(copy)).dataset.source  # tells the split, and where label and picture are
-    return _loaded(made.model_copy(update={"url": copy, "limit": None}), size)
+    return _loaded(originals.stored_spec(copy, manifest_of(Folder(copy)).dataset), size)
 
 
+@shared(8)
 def clean_set(config: EvaluateConfig, size: int) -> Pictures:
     """The originals of exactly the protected samples. Raises DataError when one is missing, or copies differ."""
     copy = config.protected[0]
@@ -37,13 +45,71 @@ def clean_set(config: EvaluateConfig, size: int) -> Pictures:
     for other in config.protected[1:]:
         if protected_set(other, size).names != protected.names:
             problem = f"{copy} and {other} do not hold the same samples"
-            raise data.DataError(problem, "evaluate copies together that were made from one source and split")
+            raise DataError(problem, "evaluate copies together that were made from one source and split")
     return data.select(_loaded(_clean_spec(config, copy), size, protected.classes), protected.names)
 
 
+def training_set(config: EvaluateConfig, copy: str | None, part: Part, clean_share: float, size: int) -> Pictures:
+    """What a victim is trained on: a copy (None: the originals), or a part of it, beside another dataset if asked.
+
+    With a `clean_share` that share of these samples, the same ones at every call, is put back to the original. Runs
+    that ask for the same share the pictures. Raises DataError when there is none.
+    """
+    if copy is None and config.beside is None:
+        return clean_set(config, size)
+    if part == "all" and not clean_share and config.beside is None and copy is not None:
+        return protected_set(copy, size)
+    return _derived(config, copy, part, clean_share, size)
+
+
+@shared(4)
+def treated(
+    config: EvaluateConfig,
+    copy: str | None,
+    part: Part,
+    clean_share: float,
+    size: int,
+    countermeasure: Countermeasure,
+    device: torch.device,
+) -> Tensor:
+    """The pictures of a training set on a device, after what a countermeasure does to each of them: its seeds share it.
+
+    uint8 [N, S, S, 3]. For countermeasures that do something to pictures and learn nothing first.
+    """
+    pictures = training_set(config, copy, part, clean_share, size)
+    does = treatment.treatment_of(countermeasure).pictures
+    found = Resident(pictures.images.to(device), pictures.labels.to(device))
+    return (found.map(does) if does else found).images
+
+
+@shared(4)
+def _derived(config: EvaluateConfig, copy: str | None, part: Part, clean_share: float, size: int) -> Pictures:
+    before = clean_set(config, size)
+    chosen = before if copy is None else protected_set(copy, size)
+    if part != "all" and copy is not None:
+        flags = shard_sets.changed(copy, config.clean)
+        wanted = torch.from_numpy(np.concatenate(list(flags.values()))) == (part == "protected")
+        chosen, before = data.subset(chosen, wanted), data.subset(before, wanted)
+        if not len(chosen.images):
+            raise shard_sets.no_pictures(copy, part)
+    if clean_share:
+        chosen = data.diluted(chosen, before, clean_share)
+    if config.beside is None:
+        return chosen
+    if config.beside.classes is not None:
+        chosen = data.of_classes(chosen, config.beside.classes)
+    return data.beside(chosen, _loaded(config.beside.train, size))
+
+
+@shared(8)
 def test_set(config: EvaluateConfig, size: int) -> Pictures:
-    """The clean test pictures, classes in the order of the protected copies."""
-    return _loaded(config.test, size, protected_set(config.protected[0], size).classes)
+    """The clean test pictures, classes in the order of the training pictures."""
+    ours = _loaded(config.test, size, manifest_of(Folder(config.protected[0])).dataset.class_names)
+    if config.beside is None:
+        return ours
+    if config.beside.classes is not None:
+        ours = data.of_classes(ours, config.beside.classes)
+    return data.beside(ours, _loaded(config.beside.test, size))
 
 
 def _clean_spec(config: EvaluateConfig, copy: str) -> SourceSpec:
@@ -56,3 +122,9 @@ def caption(copy: str) -> str:
     part = "" if protection.fraction >= 1 else f"on {100 * protection.fraction:g} % of the samples"
     names = (protection.method, protection.form, f"{protection.epsilon}/255", protection.variant, part)
     return ", ".join(filter(None, names))
+
+
+def is_parted(copy: str) -> bool:
+    """True for a copy of which some samples carry noise and others don't."""
+    manifest = manifest_of(Folder(copy))
+    return 0 < manifest.protection.protected < manifest.dataset.samples

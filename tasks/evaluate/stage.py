@@ -6,15 +6,19 @@ from typing import Any
 from prefect import task
 
 from infra import progress
+from infra.checkpoint import Checkpoint
 from infra.devices import device_kind, pick_device, precision
 from infra.errors import DataError
 from infra.orchestration import RETRIES, cached, gpu_gate, log
 from infra.storage import Folder
 from schemas.base import digest
 from schemas.evaluate import EpochPoint, EvaluateConfig, VictimRun
+from schemas.protect import ProtectConfig
 from schemas.report import ProtectedSet
-from tasks.evaluate import measure, sets, victim
+from schemas.victims import Victim
+from tasks.evaluate import cost, measure, probes, sets, training, treatment, victim
 from tasks.evaluate.cells import Cell
+from tasks.evaluate.kept import KeptRun
 from tasks.rewrite.audit import audit, manifest_of
 
 
@@ -24,7 +28,7 @@ def measure_copy(copy: str, config: EvaluateConfig) -> ProtectedSet:
 
     Raises DataError when the audit finds a problem: numbers of such a copy would say nothing.
     """
-    found = audit(Folder(copy), config.clean)
+    found = audit(Folder(copy), config.clean, ssim=True)
     if found.problems:
         first = "; ".join(found.problems[:3])
         raise DataError(f"{copy} does not pass its audit ({first})", "run verify, then protect again")
@@ -33,53 +37,81 @@ def measure_copy(copy: str, config: EvaluateConfig) -> ProtectedSet:
 
 @task(name="train victim", task_run_name="{cell.victim.name} {cell.countermeasure.name} seed {cell.seed}", **RETRIES)
 def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
-    """Train and test one victim, or find the run done; kept in WORKSPACE/evaluate/."""
+    """Train and test one victim, or find the run done, or go on with it; kept in WORKSPACE/evaluate/."""
     device = pick_device(config.device)
     size = sets.size_of(config, cell.victim.recipe)
-    training = sets.clean_set(config, size) if cell.protected is None else sets.protected_set(cell.protected, size)
+    does = treatment.treatment_of(cell.countermeasure)
+    pictures = training.pictures(config, cell, does, size)
     test = sets.test_set(config, size)
+    probe = probes.of(config, cell.protected, size)
     inputs = digest(
         victim.VERSION,
-        [training.digest(), test.digest()],
+        [pictures.digest(), test.digest(), *probe.digests()],
         cell.victim,
-        cell.countermeasure,
+        [treatment.module_of(cell.countermeasure).VERSION, cell.countermeasure.model_dump(mode="json")],
         [cell.seed, device_kind(device), precision(device)],
     )
-    folder, marker = Folder(config.workspace), f"evaluate/{inputs[:32]}.json"
+    folder, name = Folder(config.workspace), f"evaluate/{inputs[:32]}"
     epochs = cell.victim.recipe.epochs
-    done = folder.load(marker, VictimRun)
+    done = folder.load(f"{name}.json", VictimRun)
     if done is not None and done.inputs == inputs:
         progress.advance("evaluate", epochs, "done already")
         return cached(done.model_copy(update=_names(cell, config)))
+    kept = KeptRun(Checkpoint(folder, name, inputs))
+    heard: list[victim.Point] = []
+
+    def hear(point: victim.Point) -> None:
+        heard.append(point)
+        progress.advance("evaluate", 1, f"test {point.test_accuracy:.1f} %")
+
     with gpu_gate(device.type):
         result = victim.run(
             cell.victim,
-            cell.countermeasure,
-            training.to(device),
-            test.to(device),
+            does,
+            pictures.batches(does, cell.seed, device),
+            victim.Examination(test.images.to(device), test.labels.to(device), len(test.classes)),
             cell.seed,
-            lambda point: progress.advance("evaluate", 1, f"test {point.test_accuracy:.1f} %"),
+            hear,
+            kept,
         )
-    progress.advance("evaluate", epochs - len(result.curve))
+        found = {} if result.diverged else probe.examine(result.model, test)
+    progress.advance("evaluate", epochs - len(heard))  # those before a stop, and those that a diverged run did not have
     run = _record(
         cell,
         result,
         inputs=inputs,
-        samples=len(training.images),
+        samples=pictures.count,
         test_samples=len(test.images),
-        classes=training.classes,
+        classes=test.classes,
         device=device_kind(device),
         precision=precision(device),
         **_names(cell, config),
+        **found,
     )
-    folder.save(marker, run)
+    folder.save(f"{name}.json", run)
+    kept.clear()
     log(f"{run.method} {run.form} {run.victim} {run.countermeasure} seed {run.seed}: {run.test_accuracy:.2f} %")
     return run
 
 
+@task(name="measure cost", task_run_name="cost of {protection.method.kind} {protection.method.form}", **RETRIES)
+def measure_cost(protection: ProtectConfig, noise: str, by: Victim, config: EvaluateConfig) -> float:
+    """Time that a protect run took, fit and rewriting, in percent of a training run that is timed now."""
+    device = pick_device(config.device)
+    clean = sets.clean_set(config, sets.size_of(config, by.recipe)).to(device)
+    with gpu_gate(device.type):
+        training_run = cost.training_seconds(by, clean.images, clean.labels, len(clean.classes))
+    return 100 * cost.noise_seconds(protection, noise) / training_run
+
+
 def _names(cell: Cell, config: EvaluateConfig) -> dict[str, Any]:
     """The names under which an evaluation reports a run; the same run may be reported under others elsewhere."""
-    names: dict[str, Any] = {"dataset": measure.name_of(config.clean), "victim": cell.victim.name}
+    names: dict[str, Any] = {
+        "dataset": measure.name_of(config.clean),
+        "victim": cell.victim.name,
+        "part": cell.part,
+        "seed": cell.seed,
+    }
     if cell.protected is None:
         return names | {"method": "none", "form": "none", "epsilon": 0, "fraction": 0.0, "variant": ""}
     protection = manifest_of(Folder(cell.protected)).protection
@@ -91,7 +123,6 @@ def _record(cell: Cell, result: victim.Result, **known: Any) -> VictimRun:
     return VictimRun(
         **known,
         countermeasure=cell.countermeasure.name,
-        seed=cell.seed,
         test_accuracy=last.test_accuracy,
         peak_test_accuracy=max(p.test_accuracy for p in result.curve),
         train_accuracy=last.train_accuracy,
@@ -99,5 +130,6 @@ def _record(cell: Cell, result: victim.Result, **known: Any) -> VictimRun:
         seconds=result.seconds,
         curve=tuple(EpochPoint(**asdict(point)) for point in result.curve),
         confusion=result.confusion,
+        peak_confusion=result.peak_confusion,
         diverged=result.diverged,
     )

@@ -4,19 +4,21 @@ import importlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
+from tasks.evaluate.treatment import Treatment
 from tasks.nn import augment, train
+from tasks.nn.batches import Batches
 
 if TYPE_CHECKING:
-    from schemas.evaluate import Countermeasure, Victim
-    from tasks.evaluate.data import Pictures
+    from infra.checkpoint import State
+    from schemas.victims import Victim
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,29 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Examination:
+    """Clean test pictures uint8 [N, S, S, 3], as they are, their classes int64 [N], and how many classes there are."""
+
+    images: Tensor
+    labels: Tensor
+    classes: int
+
+
+Confusion = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class Result:
-    """A finished run: its epochs, and the test pictures by true class (row) and answer (column)."""
+    """A finished run: its epochs, the network, and test pictures by true class (row) and answer (column).
+
+    `peak_confusion` is the one after the best epoch.
+    """
 
     curve: tuple[Point, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: Confusion
+    peak_confusion: Confusion
     seconds: float
+    model: nn.Module
 
     @property
     def diverged(self) -> bool:
@@ -43,45 +62,116 @@ class Result:
         return not math.isfinite(self.curve[-1].loss)
 
 
+class Kept(Protocol):
+    """Where a run's state is kept after an epoch, and found again by a run that goes on."""
+
+    def due(self) -> bool:
+        """True when a state should be kept now."""
+        ...
+
+    def save(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
+        """Keep a state; it replaces the one before."""
+        ...
+
+    def load(self) -> "State | None":
+        """The state that was kept last, if any."""
+        ...
+
+
+class VictimModule(Protocol):
+    """What a module in tasks/evaluate/victims offers."""
+
+    def build(self, victim: "Victim", classes: int, size: int, seed: int) -> nn.Module:
+        """A network for float [N, 3, S, S] in [0, 1], initialised by `seed`, that gives logits [N, classes]."""
+        ...
+
+    def smallest(self, victim: "Victim") -> int:
+        """The smallest side in pixels of pictures that the network takes."""
+        ...
+
+
+def module_of(victim: "Victim") -> VictimModule:
+    """The module of a victim's kind. Raises ModuleNotFoundError when there is none."""
+    name = victim.kind.replace("-", "_")
+    return cast(VictimModule, importlib.import_module(f"tasks.evaluate.victims.{name}"))
+
+
 def build(victim: "Victim", classes: int, size: int, seed: int) -> nn.Module:
-    """The victim's network, from its module in tasks/evaluate/victims, named after its kind."""
-    module = importlib.import_module(f"tasks.evaluate.victims.{victim.kind.replace('-', '_')}")
-    return module.build(victim, classes, size, seed)
-
-
-def prepare(countermeasure: "Countermeasure", images: Tensor) -> Tensor:
-    """Training pictures uint8 [N, S, S, 3] after a countermeasure, which is told nothing of how they were made."""
-    module = importlib.import_module(f"tasks.evaluate.countermeasures.{countermeasure.kind.replace('-', '_')}")
-    return module.prepare(countermeasure, images)
+    """The victim's network, from its module."""
+    return module_of(victim).build(victim, classes, size, seed)
 
 
 def run(
     victim: "Victim",
-    countermeasure: "Countermeasure",
-    training: "Pictures",
-    test: "Pictures",
+    treatment: Treatment,
+    training: Batches,
+    test: Examination,
     seed: int,
     on_epoch: Callable[[Point], None],
+    kept: Kept | None = None,
 ) -> Result:
-    """Train a victim on `training` after a countermeasure and test it, each epoch, on clean pictures as they are.
+    """Train a victim on `training` and test it, each epoch, on clean pictures as they are.
 
-    Both sets lie on one device. The same seed on the same kind of device gives the same result.
+    All pictures come to one device. Of a countermeasure only what it does to each batch is seen to here; `training`
+    has gone through the rest. The same seed on the same kind of device gives the same result, also when the run goes on
+    from what was `kept` of one that was stopped.
     """
+    model = build(victim, test.classes, test.images.shape[1], seed).to(test.images.device)
+    changes = [augment.of(victim.recipe), *([treatment.change] if treatment.change else [])]
+    training_run = train.Training(model, training, victim.recipe, train.chain(*changes), seed)
+    story = _Story(test)
+    if kept:
+        story.go_on(training_run, kept.load())
     started = time.perf_counter()
-    classes, size = len(training.classes), training.images.shape[1]
-    model = build(victim, classes, size, seed).to(training.images.device)
-    images = prepare(countermeasure, training.images)
-    change = augment.of(victim.recipe)
-    curve: list[Point] = []
-    answers = torch.zeros_like(test.labels)
-    for epoch in train.train(model, images, training.labels, victim.recipe, change, seed):
-        answers = train.predict(model, test.images)
-        accuracy = 100 * float((answers == test.labels).float().mean())
-        curve.append(Point(epoch.epoch, epoch.loss, epoch.train_accuracy, accuracy))
-        on_epoch(curve[-1])
-    return Result(tuple(curve), _confusion(test.labels, answers, classes), time.perf_counter() - started)
+    before = story.seconds
+    for epoch in training_run.epochs():
+        story.add(epoch, train.predict(model, test.images))
+        story.seconds = before + time.perf_counter() - started
+        on_epoch(story.curve[-1])
+        # A run that fell apart is at its end: gone on with, it would have more epochs than one that was never stopped.
+        if kept and epoch.epoch < victim.recipe.epochs and math.isfinite(epoch.loss) and kept.due():
+            kept.save(training_run.state(), story.notes())
+    return Result(tuple(story.curve), story.confusion, story.peak_confusion, story.seconds, model)
 
 
-def _confusion(truth: Tensor, answers: Tensor, classes: int) -> tuple[tuple[int, ...], ...]:
+class _Story:
+    """What a run has come to so far."""
+
+    def __init__(self, test: Examination):
+        self._test = test
+        self.curve: list[Point] = []
+        self.confusion: Confusion = ()
+        self.peak_confusion: Confusion = ()
+        self.seconds = 0.0
+
+    def add(self, epoch: train.Epoch, answers: Tensor) -> None:
+        accuracy = 100 * float((answers == self._test.labels).float().mean())
+        best = max((point.test_accuracy for point in self.curve), default=-1.0)
+        self.curve.append(Point(epoch.epoch, epoch.loss, epoch.train_accuracy, accuracy))
+        self.confusion = confusion(self._test.labels, answers, self._test.classes)
+        if accuracy > best:
+            self.peak_confusion = self.confusion
+
+    def notes(self) -> dict[str, Any]:
+        return {
+            "curve": [asdict(point) for point in self.curve],
+            "confusion": self.confusion,
+            "peak_confusion": self.peak_confusion,
+            "seconds": self.seconds,
+        }
+
+    def go_on(self, training: train.Training, state: "State | None") -> None:
+        """Take up both where a state stood; one that is not of such a run counts for nothing."""
+        if state is None or not training.restore(state[0]):
+            return
+        notes = state[1]
+        self.curve = [Point(**point) for point in notes["curve"]]
+        self.confusion = tuple(map(tuple, notes["confusion"]))
+        self.peak_confusion = tuple(map(tuple, notes["peak_confusion"]))
+        self.seconds = notes["seconds"]
+
+
+def confusion(truth: Tensor, answers: Tensor, classes: int) -> Confusion:
+    """Counts of int64 [N] answers by true class (row) and answer (column)."""
     counts = torch.bincount(truth.cpu() * classes + answers.cpu(), minlength=classes * classes)
     return tuple(tuple(row) for row in counts.view(classes, classes).tolist())

@@ -63,12 +63,12 @@ def inputs_of(config: ProtectConfig, fit_on: Together, size: int, key: BucketKey
 
 @task(name="fit noise", task_run_name="fit {config.method.kind} {config.method.form}", **RETRIES)
 def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetManifest | None) -> NoiseRecord:
-    """Fit the noise, find it done, or go on where a fit was stopped; keeps it in WORKSPACE/noise/.
+    """Fit the noise, find it done, or go on where a fit was stopped; keeps it in noise/ of the noise's place.
 
     Raises ConfigurationError when the fit would take more memory than there is.
     """
-    workspace = Folder(config.workspace)
-    key = load_key(workspace, config.key_file, secret_block(config.key_block))
+    workspace = Folder(config.noise_place)
+    key = load_key(Folder(config.workspace), config.key_file, secret_block(config.key_block))
     fit_on = together(config, private, public)
     size = sample.working_size(private, config.method.working_size)
     inputs = inputs_of(config, fit_on, size, key)

@@ -3,26 +3,23 @@
 While a fit runs, its state lies beside them in checkpoint*.safetensors, written whole after each round.
 """
 
-import json
 from collections.abc import Callable, Collection
 from typing import Any
 
 import safetensors
-import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from infra.checkpoint import Checkpoint, State
 from infra.errors import DataError
 from infra.storage import Folder, sha256
 from schemas.fitted import NoiseRecord
 from tasks.noise.fitted import Round
-from tasks.noise.journal import State
 
 TENSORS = "fitted.safetensors"
 RECORD = "record.json"
 CHECKPOINT = "checkpoint"
-_NOTES = "notes"
 _LAYOUT = 1  # of a checkpoint; raised whenever what a fit keeps in one changes
 
 
@@ -80,6 +77,7 @@ class StoredJournal:
 
     def __init__(self, folder: Folder, tell: Callable[[Round], None], seen: str, name: str = CHECKPOINT):
         self._folder, self._tell, self._seen, self._name = folder, tell, seen, name
+        self._kept = Checkpoint(folder, name, seen, _LAYOUT)
         self._resumed = False
         self._chapters: list[StoredJournal] = []
 
@@ -88,28 +86,14 @@ class StoredJournal:
         self._tell(one)
 
     def save(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        """See Journal. The notes travel as a tensor of bytes."""
-        marked = {"layout": _LAYOUT, "seen": self._seen, "notes": notes}
-        text = torch.frombuffer(bytearray(json.dumps(marked).encode()), dtype=torch.uint8)
-        self._folder.write(f"{self._name}.safetensors", save_tensors({**tensors, _NOTES: text}))
+        """See Journal."""
+        self._kept.save(tensors, notes)
 
     def load(self, names: Collection[str]) -> State | None:
         """See Journal. A checkpoint that can't be read, or is of other data, counts for nothing."""
-        data = self._folder.read_optional(f"{self._name}.safetensors")
-        state = None if data is None else self._read(data)
-        if state is None or not state[0].keys() >= set(names):
-            return None
-        self._resumed = True
+        state = self._kept.load(names)
+        self._resumed = self._resumed or state is not None
         return state
-
-    def _read(self, data: bytes) -> State | None:
-        try:
-            tensors = load_tensors(data)
-            marked = json.loads(tensors.pop(_NOTES).numpy().tobytes())
-        except (safetensors.SafetensorError, KeyError, ValueError):
-            return None
-        ours = isinstance(marked, dict) and (marked.get("layout"), marked.get("seen")) == (_LAYOUT, self._seen)
-        return (tensors, marked["notes"]) if ours else None
 
     def chapter(self, name: str) -> "StoredJournal":
         """See Journal."""

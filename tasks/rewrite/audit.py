@@ -15,6 +15,7 @@ from schemas.noise import NoiseBudget
 from schemas.protect import ProtectedManifest
 from tasks.noise.budget import exceeds
 from tasks.rewrite.shard import CARD, MANIFEST
+from tasks.rewrite.similarity import Similarity
 from tasks.shard import source
 from tasks.shard.pictures import PictureError, decode, is_sound
 from tasks.shard.samples import Sample
@@ -27,7 +28,7 @@ _MOST_PROBLEMS = 100
 class Audit:
     """What an audit found. Changes in steps of 1/255, over all pictures; `max_l2` is the largest norm of one.
 
-    `l2` sums each picture's norm, values in [0, 1].
+    `l2` sums each picture's norm, values in [0, 1]. `similarity` is None where it is not measured.
     """
 
     samples: int = 0
@@ -39,6 +40,7 @@ class Audit:
     max_l2: float = 0.0
     problems: list[str] = field(default_factory=list)
     dropped: int = 0
+    similarity: Similarity | None = None
 
     def problem(self, text: str) -> None:
         """Add a problem; beyond a hundred they are only counted."""
@@ -74,14 +76,15 @@ def clean_spec(clean: SourceSpec, manifest: ProtectedManifest) -> SourceSpec:
     return clean.model_copy(update=update)
 
 
-def audit(destination: Folder, clean: SourceSpec) -> Audit:
+def audit(destination: Folder, clean: SourceSpec, ssim: bool = False) -> Audit:
     """Compare every stored sample with the original: budget, keys, order, labels, other members, counts, hashes.
 
-    Raises DataError when either side is no dataset, StorageError when one can't be read.
+    With `ssim` structural similarity is measured too, over a bounded sample. Raises DataError when either side is no
+    dataset, StorageError when one can't be read.
     """
     manifest = manifest_of(destination)
     spec = clean_spec(clean, manifest)
-    found = Audit()
+    found = Audit(similarity=Similarity(manifest.dataset.samples) if ssim else None)
     shards = {shard.name: shard for shard in manifest.dataset.shards}
     units = source.plan(spec).units
     progress.start("verify", len(units), "shards")
@@ -171,6 +174,8 @@ def _audit_sample(found: Audit, original: Sample, stored: Sample, budget: NoiseB
     if before.shape != after.shape:
         found.problem(f"sample {original.key} has another size than in the source")
         return
+    if found.similarity:
+        found.similarity.add(before, after)
     change = int(cv2.absdiff(before, after).max(initial=0))
     squares = round(cv2.norm(before, after, cv2.NORM_L2SQR))
     found.changed += change > 0

@@ -28,6 +28,9 @@ def check_apart(config: ProtectConfig) -> None:
     if Folder(workspace).holds(Folder(destination)):
         problem = f"destination {destination} lies in the workspace {workspace}, which is private"
         raise ConfigurationError(problem, "give the destination a place outside it")
+    if Folder(destination).holds(Folder(config.noise_place)):
+        problem = f"noise store {config.noise_place} lies in the destination {destination}, which will be published"
+        raise ConfigurationError(problem, "give the noise store a private place outside it")
     public = [] if config.public is None else [config.public.url]
     for url in (source, *public):
         for name, other in (("destination", destination), ("workspace", workspace)):

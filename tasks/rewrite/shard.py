@@ -82,7 +82,7 @@ def finished(job: Job, shard: ShardRecord) -> ProtectedShard | None:
 
 def make_perturber(config: ProtectConfig, noise: NoiseRecord, key: BucketKey) -> MakesNoise:
     """What makes noise for any shard of a job, on the job's device."""
-    tensors = store.load(Folder(config.workspace), noise)
+    tensors = store.load(Folder(config.noise_place), noise)
     classes, device = len(noise.class_names), pick_device(config.device)
     spec = NoiseSpec(noise.method, config.budget, config.application, key)
     return methods.perturber(NoiseSource(spec, tensors, classes, noise.working_size, device))

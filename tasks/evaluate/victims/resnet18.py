@@ -7,7 +7,7 @@ from torch import nn
 from tasks.nn import networks
 
 if TYPE_CHECKING:
-    from schemas.evaluate import ResNet18Victim
+    from schemas.victims import ResNet18Victim
 
 
 def build(victim: "ResNet18Victim", classes: int, size: int, seed: int) -> nn.Module:
@@ -17,3 +17,9 @@ def build(victim: "ResNet18Victim", classes: int, size: int, seed: int) -> nn.Mo
     """
     widths = tuple(victim.width * times for times in (1, 2, 4, 8))
     return networks.build("resnet18", classes, size, seed, widths)
+
+
+def smallest(victim: "ResNet18Victim") -> int:
+    """The smallest side in pixels that it takes: any, for its convolutions pad what they halve."""
+    del victim
+    return 1

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from infra.errors import DataError
-from tasks.nn import augment, networks, train
-from tasks.nn.batches import FitData
+from tasks.nn import augment, networks
+from tasks.nn.batches import FitData, Resident
 from tasks.nn.fold import fold
+from tasks.nn.train import Training
 from tasks.noise import memory
 from tasks.noise.class_sets import ClassSets, fit_sets
 from tasks.noise.class_wise import ClassWise, stratified
@@ -103,8 +104,8 @@ def _trained(spec: NoiseSpec, data: FitData, journal: Journal) -> nn.Module:
     if saved is not None:
         model.load_state_dict(under("model", saved[0]))
         return model
-    change = augment.of(recipe)
-    for epoch in train.train(model, data.images, data.labels, recipe, change, seed):
+    run = Training(model, Resident(data.images, data.labels), recipe, augment.of(recipe), seed)
+    for epoch in run.epochs():
         if not math.isfinite(epoch.loss):
             problem = f"the source model's loss is not a number in epoch {epoch.epoch}"
             raise DataError(problem, "give it a smaller learning rate in method.training.lr")

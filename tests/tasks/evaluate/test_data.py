@@ -9,12 +9,11 @@ from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder
 from schemas.coverage import Coverage
 from schemas.dataset import SourceSpec
-from schemas.evaluate import EvaluateConfig, Grayscale, Jpeg, NoCountermeasure, TinyVictim
+from schemas.evaluate import EvaluateConfig
 from schemas.noise import Application, NoiseBudget, Placement
 from schemas.recipe import Recipe
 from schemas.report import ProtectedSet
 from tasks.evaluate import data, measure, sets
-from tasks.evaluate.cells import cells, steps
 from tasks.rewrite.audit import audit
 from tests.tasks.rewrite.helpers import CLASS_WISE, by_pillow, config_of, folder_source, protect_all, tar_source
 from tests.tasks.shard.helpers import encoded
@@ -182,18 +181,6 @@ class TestTheThreeSets:
         protect_all(job.model_copy(update={"budget": NoiseBudget(epsilon=16)}))
         sets.forget()
         assert sets.protected_set(job.destination, 8).digest() != first.digest()
-
-
-def test_cells_are_the_whole_matrix_each_once():
-    victims = (TinyVictim(), TinyVictim(widths=(4, 8, 8, 8)))
-    measures = (NoCountermeasure(), Grayscale(), Jpeg(quality=10))
-    config = config_for(["a", "b"], spec("c"), spec("t"), "w", victims=victims, countermeasures=measures, seeds=4)
-    found = cells(config)
-    assert len(found) == 2 * 3 * (1 + 2) * 4
-    assert len({cell.model_dump_json() for cell in found}) == len(found)
-    assert {cell.seed for cell in found} == {0, 1, 2, 3}
-    assert {cell.protected for cell in found} == {None, "a", "b"}
-    assert steps(config) == 12 * len(found)
 
 
 class TestMeasure:

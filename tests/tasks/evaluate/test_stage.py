@@ -1,14 +1,17 @@
-"""Copies that differ in their variant alone: trained on one by one, and told apart on every row."""
+"""Runs of an evaluation: copies that differ in their variant alone are told apart, and every kind has its row."""
 
 import json
 
 import pytest
 
 from infra.storage import Folder
+from schemas.countermeasures import Dilution, Jpeg, Mixup, NoCountermeasure, OrthogonalProjection
+from schemas.coverage import Coverage
 from schemas.dataset import SourceSpec
-from schemas.evaluate import EvaluateConfig, ResNet18Victim, TinyVictim, VictimRun
+from schemas.evaluate import EvaluateConfig, VictimRun
 from schemas.noise import Application
 from schemas.recipe import TinyRecipe
+from schemas.victims import ResNet18Victim, TinyVictim
 from tasks.evaluate import measure, sets
 from tasks.evaluate.cells import cells
 from tasks.evaluate.stage import measure_copy, train_victim
@@ -82,3 +85,39 @@ def test_a_narrow_victim_goes_by_its_name(config):
     narrow = config.model_copy(update={"victims": (ResNet18Victim(width=8, recipe=RECIPE),)})
     (cell, *_) = cells(narrow)
     assert value_of(train_victim.fn(cell, narrow)).victim == "resnet18-w8"
+
+
+MEASURES = (NoCountermeasure(), Jpeg(quality=30), OrthogonalProjection(epochs=2), Dilution(percent=50), Mixup())
+
+
+@pytest.mark.parametrize("memory", ["resident", "streamed"])
+def test_every_kind_of_countermeasure_and_every_part_has_its_row(tmp_path, memory):
+    source = folder_source(tmp_path / "in", per_class=30)
+    job = config_of(tmp_path, source, coverage=Coverage(fraction=0.5))
+    protect_all(job)
+    asked = EvaluateConfig(
+        protected=(job.destination,),
+        clean=SourceSpec(url=str(source)),
+        test=SourceSpec(url=str(source)),
+        workspace=str(tmp_path / "evaluation"),
+        victims=(TinyVictim(widths=(4, 8, 8, 8), recipe=RECIPE),),
+        countermeasures=MEASURES,
+        parts=("all", "protected", "clean"),
+        seeds=1,
+        device="cpu",
+        memory=memory,
+    )
+    chosen = cells(asked, frozenset(filter(sets.is_parted, asked.protected)))
+    runs = [value_of(train_victim.fn(cell, asked)) for cell in chosen]
+    assert len(runs) == len(MEASURES) * 4
+    assert len({run.inputs for run in runs}) == len(runs)
+    for cell, run in zip(chosen, runs, strict=True):
+        assert (run.part, run.countermeasure) == (cell.part, cell.countermeasure.name)
+        assert run.samples == 60 if cell.part == "all" else 16 < run.samples < 44
+    parts = {part: next(run.samples for run in runs if run.part == part) for part in ("protected", "clean")}
+    assert sum(parts.values()) == 60
+    again = asked.model_copy(update={"workspace": str(tmp_path / "again")})
+    sets.forget()
+    for cell, run in list(zip(chosen, runs, strict=True))[1::4]:
+        repeated = value_of(train_victim.fn(cell, again))
+        assert (repeated.curve, repeated.confusion, repeated.inputs) == (run.curve, run.confusion, run.inputs)

@@ -22,7 +22,6 @@ from schemas.noise import (
 from schemas.recipe import TinyRecipe
 from tasks.nn.batches import FitData
 from tasks.nn.fold import fold
-from tasks.nn.train import train
 from tasks.noise import method as methods
 from tasks.noise import resize
 from tasks.noise.fitted import Batch, NoiseSource, NoiseSpec
@@ -30,7 +29,7 @@ from tasks.noise.journal import Unkept
 from tasks.shard import source
 from tasks.shard.index import make_index, merge
 from tasks.shard.pictures import encode_png
-from tests.tasks.nn.helpers import WIDTHS, easy, plan, small_net, unchanged
+from tests.tasks.nn.helpers import WIDTHS, easy, plan, small_net, train
 
 KEY, OTHER = BucketKey(b"a key for the tests"), BucketKey(b"another key")
 CPU = torch.device("cpu")
@@ -128,6 +127,6 @@ def trained_net(size=8):
     model = small_net()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(devices, "fast_bf16", lambda kind: False)
-        for _ in train(model, images, labels, plan(epochs=4), unchanged, seed=0):
+        for _ in train(model, images, labels, plan(epochs=4)):
             pass
     return fold(model), images, labels

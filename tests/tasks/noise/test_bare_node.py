@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.evaluate import TinyVictim
+from schemas.victims import TinyVictim
 from tests.tasks.noise.helpers import CLASS_WISE, METHODS, spec_of
 
 ROOT = Path(__file__).parents[3]

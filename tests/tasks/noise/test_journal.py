@@ -111,6 +111,14 @@ def test_a_file_that_was_cut_counts_for_nothing(folder, length):
     assert not journal.went_on()
 
 
+def test_a_file_of_which_a_single_bit_changed_counts_for_nothing(folder):
+    journal_in(folder).save(TENSORS, {"a": 1})
+    data = bytearray(folder.read("checkpoint.safetensors"))
+    data[data.index(TENSORS["model.weight"].numpy().tobytes()) + 7] ^= 1
+    folder.write("checkpoint.safetensors", bytes(data))
+    assert journal_in(folder).load(()) is None
+
+
 def test_tensors_without_notes_count_for_nothing(folder):
     folder.write("checkpoint.safetensors", save(TENSORS))
     assert journal_in(folder).load(()) is None

@@ -9,9 +9,8 @@ from torch import nn
 from infra import devices
 from tasks.nn.batches import to_float
 from tasks.nn.fold import fold
-from tasks.nn.train import train
 from tasks.noise.pgd import input_gradient
-from tests.tasks.nn.helpers import plan, small_net, unchanged
+from tests.tasks.nn.helpers import plan, small_net, train
 
 
 def photo_like(count=96, classes=3, size=16, seed=0):
@@ -36,7 +35,7 @@ def fitted_net():
     model = small_net()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(devices, "fast_bf16", lambda kind: False)
-        *_, last = train(model, images, labels, plan(epochs=8), unchanged, seed=0)
+        *_, last = train(model, images, labels, plan(epochs=8))
     assert last.train_accuracy > 90
     return fold(model), images, labels
 

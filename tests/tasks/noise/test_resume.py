@@ -9,6 +9,7 @@ from safetensors.torch import load, save
 
 from infra.storage import Folder
 from schemas.noise import ErrorMaximizing, ErrorMinimizing, ErrorMinimizingLBFGS
+from tasks.nn.train import Training
 from tasks.noise.journal import Unkept
 from tasks.noise.store import StoredJournal
 from tests.tasks.noise.helpers import FAST, LBFGS, MAXIMIZING, fit, fit_data, spec_of
@@ -129,12 +130,10 @@ def test_rounds_that_are_done_are_not_done_again(tmp_path):
 
 
 def test_a_source_model_is_not_trained_twice(tmp_path, monkeypatch):
-    from tasks.nn import train
-
     folder = Folder(str(tmp_path))
     with suppress(KilledError):
         fit(FITS["maximizing class-wise"], journal=Mortal(folder, 1, "heard"))
-    monkeypatch.setattr(train, "train", lambda *_: pytest.fail("it was trained again"))
+    monkeypatch.setattr(Training, "epochs", lambda *_: pytest.fail("it was trained again"))
     assert_same(fit(FITS["maximizing class-wise"], journal=quiet(folder)), unbroken("maximizing class-wise"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from infra.errors import DataError
@@ -15,6 +16,7 @@ from schemas.dataset import SourceSpec
 from schemas.noise import NoiseBudget
 from schemas.protect import ProtectedManifest
 from tasks.rewrite.audit import audit
+from tasks.rewrite.similarity import ssim
 from tasks.shard.sources.members import Fields, parse
 from tasks.shard.tar import build
 from tests.tasks.rewrite.helpers import by_pillow, config_of, folder_source, members, protect_all, shards_of, tar_source
@@ -84,6 +86,24 @@ def test_a_good_destination_is_ok_and_measured(out, place):
     assert (found.squared_change, found.max_abs_change, found.values) == (squares, largest, values)
     assert found.l2 == pytest.approx(l2)
     assert found.l2 / 12 < found.max_l2 / 255 < found.l2
+
+
+def test_structural_similarity_is_measured_where_it_is_asked_for(out, place):
+    assert look(out, place).similarity is None
+    found = audit(Folder(str(out)), SourceSpec(url=str(place / "in")), ssim=True)
+    values = []
+    for name, data in shards_of(out).items():
+        before = dict(members((place / "in" / name).read_bytes()))
+        for file, stored in members(data):
+            if file.endswith(".png"):
+                both = by_pillow(before[file.replace(".png", ".jpg")]), by_pillow(stored)
+                values.append(float(ssim(*(torch.from_numpy(each.astype(np.uint8))[None] for each in both))))
+    assert len(values) == 12
+    assert found.similarity is not None
+    assert found.similarity.mean() == pytest.approx(np.mean(values), abs=1e-5)
+    assert 0 < found.similarity.mean() < 1
+    found.similarity = None
+    assert found == look(out, place), "all else is measured as without it"
 
 
 def test_a_good_destination_of_a_folder_is_ok(tmp_path):

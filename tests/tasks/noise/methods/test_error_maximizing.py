@@ -8,10 +8,10 @@ import torch
 from infra.errors import ConfigurationError, DataError
 from schemas.noise import ErrorMaximizing
 from schemas.recipe import TinyRecipe
-from tasks.nn import networks, train
+from tasks.nn import networks
 from tasks.nn.batches import to_float
 from tasks.nn.fold import fold
-from tasks.nn.train import predict
+from tasks.nn.train import Training, predict
 from tasks.noise.measure import measure
 from tasks.noise.pgd import error_and_loss
 from tests.tasks.nn.helpers import WIDTHS
@@ -115,7 +115,7 @@ def test_a_source_model_whose_training_diverged_is_an_error_with_a_mend(form):
 
 @pytest.mark.parametrize("form", ["sample-wise", "class-wise"])
 def test_too_large_a_patch_is_refused_before_a_model_is_trained(form, monkeypatch):
-    monkeypatch.setattr(train, "train", lambda *_: pytest.fail("a model was trained in vain"))
+    monkeypatch.setattr(Training, "epochs", lambda *_: pytest.fail("a model was trained in vain"))
     with pytest.raises(ConfigurationError, match="patch of 9 pixels"):
         fit(spec_of(method(form=form), patch=9), data())
 

@@ -1,0 +1,50 @@
+"""What an experiment of the paper measures, read off a training run."""
+
+from collections.abc import Sequence
+
+from infra.errors import DataError
+from schemas.evaluate import VictimRun
+from schemas.experiments import Experiment, Outcome
+from tasks.evaluate import per_class
+
+_FAR = 0.01
+
+
+def value(one: Experiment, run: VictimRun, classes: Sequence[str] | None, trigger: str | None) -> float:
+    """The number that `one` asks for; `classes` names those that count, `trigger` the copy whose noise was laid on.
+
+    Accuracies and successes in percent, AUC and TAR from 0 to 1. Raises DataError when the run does not hold it.
+    """
+    if one.measured in {"auc", "tar"}:
+        return _verification(one, run)
+    if one.measured == "backdoor":
+        found = [each.success for each in run.backdoor if each.trigger == trigger]
+        return found[0] if found else _missing(one)
+    if classes is None:
+        return run.test_accuracy
+    chosen = [name for name in run.classes if (name in classes) != one.others]
+    return per_class.accuracy_on(run, chosen)
+
+
+def of(one: Experiment, values: tuple[float, ...], diverged: int) -> Outcome:
+    """An experiment's outcome from a value a seed."""
+    return Outcome(
+        dataset=one.dataset,
+        row=one.row,
+        column=one.column,
+        victim=one.victim.name,
+        measured=one.measured,
+        paper=one.paper,
+        values=values,
+        diverged=diverged,
+    )
+
+
+def _verification(one: Experiment, run: VictimRun) -> float:
+    if run.verification is None:
+        return _missing(one)
+    return run.verification.auc if one.measured == "auc" else dict(run.verification.tar_at_far)[_FAR]
+
+
+def _missing(one: Experiment) -> float:
+    raise DataError(f"a run of {one.row} holds no {one.measured}", "remove WORKSPACE/evaluate and run it again")
