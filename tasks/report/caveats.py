@@ -8,23 +8,27 @@ import pandas as pd
 
 from infra.errors import one_line
 from schemas.report import ProtectedSet, ReportContext
-from tasks.report.display import CLEAN, PLAIN, accuracy, copy_name, listing, records
-from tasks.report.summary import COPY
+from tasks.report.display import CLEAN, accuracy, copy_name, listing, records, whole_name
+from tasks.report.findings import Findings
+from tasks.report.recipes import unfit_recipes
+from tasks.report.suite import untried
+from tasks.report.summary import finished, is_protected
 
 LITTLE_ROOM = 10.0
 
 
-def caveats(summary: pd.DataFrame, context: ReportContext) -> list[str]:
+def caveats(found: Findings, context: ReportContext) -> list[str]:
     """Every caveat that applies, in the order in which a reader should hear them."""
-    protected = summary[summary["method"] != CLEAN]
+    summary = found.summary
     return [
         *weak_fits(context).values(),
         *_stored(context),
         *_seeds(summary),
-        *_baseline(protected),
-        *_countermeasures(protected),
-        *_random(protected),
-        *_diverged(summary),
+        *_baseline(found.judged),
+        *untried(found.judged),
+        *_random(found.judged),
+        *unfit_recipes(context, int(found.frame["classes"].max()), faces=len(found.faces) > 0),
+        *_diverged(found),
         *_gaps(summary, context),
     ]
 
@@ -65,16 +69,6 @@ def _baseline(protected: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _countermeasures(protected: pd.DataFrame) -> Iterator[str]:
-    """One sentence for all copies that met none, naming them when others met some."""
-    met = {key: (cells["countermeasure"] != PLAIN).any() for key, cells in protected.groupby(COPY, sort=False)}
-    if not met or all(met.values()):
-        return
-    names = [copy_name(dict(zip(COPY, key, strict=True))) for key, tried in met.items() if not tried]
-    which = f" on {listing(names)}" if any(met.values()) else ""
-    yield f"No countermeasure was tried{which}: the worst case is not known, and the plain number alone proves little."
-
-
 def _stored(context: ReportContext) -> Iterator[str]:
     for copy in context.protected:
         name = _copy(copy)
@@ -91,8 +85,9 @@ def _random(protected: pd.DataFrame) -> Iterator[str]:
         yield "Random noise is a baseline to compare with, not a protection."
 
 
-def _diverged(summary: pd.DataFrame) -> Iterator[str]:
-    lost = int(summary["diverged"].sum())
+def _diverged(found: Findings) -> Iterator[str]:
+    # Early stopping tells another tale of a plain run, not of a second one.
+    lost, summary = found.frame.drop(finished(found.frame).index)["inputs"].nunique(), found.summary
     if lost:
         runs = "1 run" if lost == 1 else f"{lost} runs"
         cells = _cells(summary[summary["diverged"] > 0], of_copy=True)
@@ -115,7 +110,8 @@ def _gaps(summary: pd.DataFrame, context: ReportContext) -> Iterator[str]:
     ]
     if absent:
         yield f"Not run: {listing(absent)}."
-    untouched = [name for copy in context.protected if (name := _copy(copy)) not in {name for name, _ in copies}]
+    trained_on = {whole_name(row) for row in records(summary[is_protected(summary)])}
+    untouched = [name for copy in context.protected if (name := _copy(copy)) not in trained_on]
     if untouched:
         yield f"No victim was trained on {listing(untouched)}."
 

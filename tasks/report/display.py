@@ -12,7 +12,9 @@ CLEAN = "none"
 PLAIN = "none"
 MISSING = "–"
 HOLDS_FROM, PARTLY_FROM = 0.8, 0.5
-TWO_DECIMALS = ("test_accuracy", "peak_test_accuracy", "train_accuracy", "seconds")
+TWO_DECIMALS = ("test_accuracy", "peak_test_accuracy", "train_accuracy", "seconds", "trigger_success")
+FOUR_DECIMALS = ("auc",)
+_PARTS = {"all": "", "protected": ", protected part alone", "clean": ", clean part alone"}
 
 Judgement = Literal["holds", "partly", "undone", "unknown"]
 
@@ -25,6 +27,13 @@ def accuracy(value: float | None) -> str:
 def spread(mean: float, std: float) -> str:
     """Mean and sample standard deviation over seeds; the mean alone when one seed was run."""
     return accuracy(mean) if math.isnan(std) else f"{accuracy(mean)} ± {accuracy(std)}"
+
+
+def fine(mean: float, std: float) -> str:
+    """Mean and deviation of a number from 0 to 1, such as an AUC, with four decimals; a dash when it is missing."""
+    if math.isnan(mean):
+        return MISSING
+    return f"{mean:.4f}" if math.isnan(std) else f"{mean:.4f} ± {std:.4f}"
 
 
 def share(value: float | None) -> str:
@@ -45,12 +54,28 @@ def judge(kept: float | None) -> Judgement:
 
 
 def copy_name(row: Mapping[str, Any]) -> str:
-    """Name of a copy of the data, from its method, form, epsilon (in 1/255), variant and fraction."""
+    """Name of a copy of the data, from its method, form, epsilon (in 1/255), variant, fraction and, if any, part."""
     if row["method"] == CLEAN:
         return "clean data"
-    part = "" if row["fraction"] >= 1 else f", on {100 * row['fraction']:g} % of the samples"
+    fraction = "" if row["fraction"] >= 1 else f", on {100 * row['fraction']:g} % of the samples"
     variant = f", {row['variant']}" if row["variant"] else ""
-    return one_line(f"{row['method']} noise ({row['form']}, {row['epsilon']}/255{variant}{part})")
+    part = _PARTS[row.get("part", "all")]
+    return one_line(f"{row['method']} noise ({row['form']}, {row['epsilon']}/255{variant}{fraction}{part})")
+
+
+def whole_name(row: Mapping[str, Any]) -> str:
+    """Name of the copy that a row's part was taken from."""
+    return copy_name({**row, "part": "all"})
+
+
+def percent_of(mean: float, std: float) -> str:
+    """`54.80 ± 0.52 %`: mean and spread over seeds, in percent."""
+    return f"{spread(mean, std)} %"
+
+
+def capital(text: str) -> str:
+    """`text` with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def short(name: str, length: int = 24) -> str:
@@ -72,10 +97,11 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def display_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame as text: accuracies and seconds with two decimals, empty when missing; every row, every column."""
+    """The frame as text: percents and seconds with two decimals, AUC with four, empty when missing; all of it."""
+    decimals = dict.fromkeys(TWO_DECIMALS, 2) | dict.fromkeys(FOUR_DECIMALS, 4)
     columns = {
-        name: ["" if math.isnan(value) else accuracy(value) for value in frame[name]]
-        if name in TWO_DECIMALS
+        name: ["" if math.isnan(value) else f"{value:.{decimals[name]}f}" for value in frame[name]]
+        if name in decimals
         else [str(value) for value in frame[name]]
         for name in frame.columns
     }

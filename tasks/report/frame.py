@@ -1,17 +1,17 @@
-"""The tidy frame: one row a training run. Everything else in a report is drawn from it."""
+"""The tidy frame: one row a training run. A report is drawn from it and from the tables beside it (tidy.py)."""
 
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
-import numpy as np
 import pandas as pd
 
 from infra.errors import DataError
-from schemas.evaluate import VictimRun
-from tasks.report.display import CLEAN, PLAIN, TWO_DECIMALS, records
+from schemas.evaluate import Part, VictimRun
+from tasks.report.display import CLEAN, PLAIN, TWO_DECIMALS, copy_name, records
 
+COPY = ["dataset", "method", "form", "epsilon", "fraction", "variant", "part"]
 DTYPES: dict[str, str] = {
     "dataset": "string",
     "method": "string",
@@ -19,6 +19,7 @@ DTYPES: dict[str, str] = {
     "epsilon": "int64",
     "fraction": "float64",
     "variant": "string",
+    "part": "string",
     "victim": "string",
     "countermeasure": "string",
     "seed": "int64",
@@ -33,11 +34,10 @@ DTYPES: dict[str, str] = {
     "device": "string",
     "precision": "string",
     "diverged": "bool",
+    "auc": "float64",
+    "trigger_success": "float64",
     "inputs": "string",
 }
-_MEASURED = tuple(DTYPES)[: tuple(DTYPES).index("seconds") + 1]
-# `variant` came later and goes last: whoever reads the others by their order still may.
-STABLE_KEYS = (*(name for name in _MEASURED if name != "variant"), "variant")
 CURVE_DTYPES = {
     "inputs": "string",
     "epoch": "int64",
@@ -45,7 +45,11 @@ CURVE_DTYPES = {
     "train_accuracy": "float64",
     "test_accuracy": "float64",
 }
-CONFUSION_DTYPES = {"inputs": "string", "true": "string", "answer": "string", "count": "int64"}
+_MEASURED = tuple(DTYPES)[: tuple(DTYPES).index("seconds") + 1]
+# These came later and go last: whoever reads the others by their order still may.
+_LATER = ("variant", "part")
+STABLE_KEYS = (*(name for name in _MEASURED if name not in _LATER), *_LATER)
+_PLAIN_FIELDS = set(DTYPES) - {"classes", "auc", "trigger_success"}
 
 
 def ordered(runs: Sequence[VictimRun]) -> list[VictimRun]:
@@ -61,28 +65,30 @@ def ordered(runs: Sequence[VictimRun]) -> list[VictimRun]:
 
 
 def frame(runs: Sequence[VictimRun]) -> pd.DataFrame:
-    """One row a run, accuracies in percent; columns and dtypes of DTYPES, `classes` is their number.
+    """One row a run, as `ordered` has them, accuracies in percent; columns and dtypes of DTYPES.
 
-    Raises DataError when there are no runs.
+    `classes` is their number; `auc` and `trigger_success` are NaN where they were not measured. Raises DataError when
+    there are no runs.
     """
-    rows = [{**run.model_dump(include=set(DTYPES)), "classes": len(run.classes)} for run in ordered(runs)]
+    rows = [
+        {
+            **run.model_dump(include=_PLAIN_FIELDS),
+            "classes": len(run.classes),
+            "auc": run.verification.auc if run.verification else math.nan,
+            "trigger_success": _trigger_success(run),
+        }
+        for run in ordered(runs)
+    ]
     return pd.DataFrame(rows, columns=list(DTYPES)).astype(DTYPES)
 
 
 def curves(runs: Sequence[VictimRun]) -> pd.DataFrame:
-    """One row an epoch of a run: loss in nats, accuracies in percent. Raises DataError when there are no runs."""
-    rows = [{"inputs": run.inputs, **point.model_dump()} for run in ordered(runs) for point in run.curve]
-    return pd.DataFrame(rows, columns=list(CURVE_DTYPES)).astype(CURVE_DTYPES)
+    """One row an epoch of a run: loss in nats, accuracies in percent. Raises DataError when there are no runs.
 
-
-def confusion(runs: Sequence[VictimRun]) -> pd.DataFrame:
-    """One row a run, true class and answer, with the number of test pictures; pairs that never occurred are left out.
-
-    Raises DataError when there are no runs.
+    Runs with the same inputs have one curve: early stopping's is that of the plain run.
     """
-    parts = [_pairs(run) for run in ordered(runs) if any(map(sum, run.confusion))]
-    empty = pd.DataFrame(columns=list(CONFUSION_DTYPES))
-    return (pd.concat(parts, ignore_index=True) if parts else empty).astype(CONFUSION_DTYPES)
+    rows = [{"inputs": run.inputs, **point.model_dump()} for run in ordered(runs) for point in run.curve]
+    return pd.DataFrame(rows, columns=list(CURVE_DTYPES)).astype(CURVE_DTYPES).drop_duplicates(ignore_index=True)
 
 
 def results_json(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -93,23 +99,37 @@ def results_json(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+def copy_of(run: VictimRun) -> dict[str, Any]:
+    """What tells the copy that a run was trained on: the fields COPY."""
+    return {name: getattr(run, name) for name in COPY}
+
+
+def name_of(run: VictimRun) -> str:
+    """The name of the copy that a run was trained on, with its part."""
+    return copy_name(copy_of(run))
+
+
+def own_trigger(run: VictimRun) -> str:
+    """What the noise of a run's own copy is called as a trigger (tasks/evaluate/sets.py, `caption`)."""
+    fraction = "" if run.fraction >= 1 else f"on {100 * run.fraction:g} % of the samples"
+    return ", ".join(filter(None, (run.method, run.form, f"{run.epsilon}/255", run.variant, fraction)))
+
+
+def _trigger_success(run: VictimRun) -> float:
+    """With the copy's own noise as the trigger; without one of its own, the highest of any."""
+    own = [each.success for each in run.backdoor if each.trigger == own_trigger(run)]
+    return max(own or [each.success for each in run.backdoor], default=math.nan)
+
+
 def _rounded(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 2)
 
 
-def _pairs(run: VictimRun) -> pd.DataFrame:
-    counts = np.array(run.confusion, dtype=np.int64)
-    true, answer = counts.nonzero()
-    names = np.array(run.classes, dtype=object)
-    return pd.DataFrame(
-        {"inputs": run.inputs, "true": names[true], "answer": names[answer], "count": counts[true, answer]}
-    )
-
-
 def _position(run: VictimRun) -> tuple[Any, ...]:
     victim, countermeasure = _natural(run.victim), (run.countermeasure != PLAIN, *_natural(run.countermeasure))
-    copy = (run.method != CLEAN, run.method, run.form, run.epsilon, run.fraction, _natural(run.variant))
-    return (run.dataset, *copy, victim, countermeasure, run.seed, run.inputs)
+    noise = (run.method != CLEAN, run.method, run.form, run.epsilon, run.fraction, _natural(run.variant))
+    part = get_args(Part).index(run.part)
+    return (run.dataset, *noise, part, victim, countermeasure, run.seed, run.inputs)
 
 
 def _natural(name: str) -> tuple[tuple[str, int], ...]:

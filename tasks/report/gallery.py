@@ -8,9 +8,10 @@ import numpy as np
 
 from infra.errors import one_line
 from schemas.evaluate import VictimRun
-from tasks.report.display import PLAIN, accuracy, copy_name
-from tasks.report.figures import GAP, confusion_matrix, learning_curves, picture_grid
-from tasks.report.frame import ordered
+from tasks.report.curve_figure import MOST_PANELS, is_limited, learning_curves
+from tasks.report.display import PLAIN, accuracy
+from tasks.report.figures import GAP, confusion_matrix, picture_grid
+from tasks.report.frame import name_of, ordered
 
 CELL_PIXELS = 112  # a small picture is shown at about this width, by a whole factor
 
@@ -37,23 +38,26 @@ def curve_pictures(runs: Sequence[VictimRun]) -> list[Picture]:
     if drawing is None:
         return []
     caption = "Clean test accuracy by epoch: mean over seeds, the band one standard deviation wide to each side."
+    if is_limited(runs):
+        caption += f" Drawn of each victim: plain training and the countermeasures, {MOST_PANELS} panels in all, under "
+        caption += "which protected copies teach most; the others are in curves.parquet."
     alt = "Line chart of clean test accuracy by epoch; the numbers are in curves.parquet."
     return [Picture("learning-curves.svg", drawing.encode(), caption, alt)]
 
 
 def confusion_pictures(runs: Sequence[VictimRun]) -> Iterator[Picture]:
-    """A confusion matrix a copy and victim: its first finished seed under plain training."""
+    """A confusion matrix a copy and victim, clean parts left out: its first finished seed under plain training."""
     first: dict[tuple[str, str, str], VictimRun] = {}
     for run in ordered(runs):
-        if run.countermeasure == PLAIN and not run.diverged:
-            first.setdefault((run.dataset, copy_name(run.model_dump()), run.victim), run)
+        if run.countermeasure == PLAIN and run.part != "clean" and not run.diverged:
+            first.setdefault((run.dataset, name_of(run), run.victim), run)
     for (dataset, copy, victim), run in first.items():
         if (drawing := confusion_matrix(run)) is None:
             continue
         of = one_line(f"{victim} trained on {copy} of {dataset}, seed {run.seed}")
         caption = f"{of}, plain training: true class by row, answer by column. {_favourite(run)}"
         alt = f"Confusion matrix of {of}; the numbers are in confusion.parquet."
-        name = _file_name("confusion", len(first), list(first).index((dataset, copy, victim)), f"{copy} {victim}")
+        name = file_name("confusion", len(first), list(first).index((dataset, copy, victim)), f"{copy} {victim}")
         yield Picture(f"{name}.svg", drawing.encode(), caption, alt)
 
 
@@ -65,7 +69,7 @@ def grid_pictures(pictures: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Iter
         scale = max(1, CELL_PIXELS // wide)
         said = f"{one_line(caption)}: original, noise times 10 around mid-gray, protected."
         alt = f"{len(original)} pictures in rows: the original, its noise made visible, and the protected picture."
-        name = _file_name("pictures", len(shown), number, caption)
+        name = file_name("pictures", len(shown), number, caption)
         yield Picture(f"{name}.png", picture_grid(original, protected), said, alt, scale * (3 * (wide + GAP) - GAP))
 
 
@@ -77,7 +81,7 @@ def _favourite(run: VictimRun) -> str:
     return f"Its most frequent answer, {one_line(run.classes[most])}, makes up {percent} % of all."
 
 
-def _file_name(kind: str, of: int, number: int, text: str) -> str:
+def file_name(kind: str, of: int, number: int, text: str) -> str:
     """A name of plain letters from any text; numbered, so that no two are alike."""
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-")
     return "-".join(filter(None, [kind, f"{number + 1:0{len(str(of))}d}", plain]))

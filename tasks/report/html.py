@@ -19,7 +19,7 @@ _ENVIRONMENT = Environment(
 
 
 def render_html(view: View, figures: Mapping[str, Sequence[Picture]]) -> str:
-    """The whole document. `figures` holds the pictures under `curves`, `confusion` and `grids`."""
+    """The whole document. `figures` holds the pictures under `curves`, `confusion`, `grids` and details' keys."""
     return _ENVIRONMENT.get_template("report.html.j2").render(view=view, figures=figures, data_url=_data_url)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from tasks.report.gallery import Picture
-from tasks.report.view import Table, View
+from tasks.report.tables import Table
+from tasks.report.view import Section, View
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#$!])")
 _LINK = re.compile(r"(https?|ftp)://", re.IGNORECASE)
@@ -21,8 +22,9 @@ def escape(text: str) -> str:
 def render_markdown(view: View, figures: Mapping[str, Sequence[Picture]]) -> str:
     """The whole document: the same verdict, numbers and truths as the html."""
     blocks = chain(
-        [f"# Protection of {escape(view.title)}", escape(" ".join(view.verdict))],
-        ["## Results", *map(_table, view.results)],
+        [f"# Protection of {escape(view.title)}", *(_said(sentence, view) for sentence in view.verdict)],
+        ["## Results", *map(_table, view.results), escape(view.note)],
+        *(_detail(part, figures[part.key]) for part in view.details),
         ["## Learning curves", *_figures(figures["curves"], "No run left a learning curve.")],
         ["## Confusion matrices", *_figures(figures["confusion"], _CONFUSION_MISSING)],
         ["## Pictures", *_figures(figures["grids"], "No pictures were given to show.")],
@@ -33,6 +35,16 @@ def render_markdown(view: View, figures: Mapping[str, Sequence[Picture]]) -> str
         ["## Every run", f"<details><summary>{escape(view.runs.caption)}</summary>", _rows(view.runs), "</details>"],
     )
     return "\n\n".join(blocks) + "\n"
+
+
+def _said(sentence: str, view: View) -> str:
+    return f"**{escape(sentence)}**" if sentence in view.headlines else escape(sentence)
+
+
+def _detail(part: Section, pictures: Sequence[Picture]) -> list[str]:
+    if not part.tables and not pictures:
+        return []
+    return [f"## {escape(part.title)}", *map(_figure, pictures), *map(_table, part.tables)]
 
 
 def _table(table: Table) -> str:
@@ -46,8 +58,11 @@ def _rows(table: Table) -> str:
 
 
 def _figures(pictures: Sequence[Picture], missing: str) -> list[str]:
-    shown = [f"![{escape(each.alt)}](figures/{each.name})\n\n{escape(each.caption)}" for each in pictures]
-    return shown or [missing]
+    return [_figure(each) for each in pictures] or [missing]
+
+
+def _figure(picture: Picture) -> str:
+    return f"![{escape(picture.alt)}](figures/{picture.name})\n\n{escape(picture.caption)}"
 
 
 def _items(sentences: Sequence[str]) -> str:

@@ -15,9 +15,9 @@ from schemas.evaluate import EvaluateConfig, ReportRecord, VictimRun
 from schemas.report import ReportContext
 from tasks.evaluate import sets
 from tasks.report import verdict
+from tasks.report.covered import covered_classes
 from tasks.report.display import records
-from tasks.report.frame import frame
-from tasks.report.summary import summarise
+from tasks.report.findings import findings
 from tasks.report.write import write_report
 
 _SHOWN = 8
@@ -28,8 +28,16 @@ def write_evaluation(config: EvaluateConfig, runs: Sequence[VictimRun], context:
     """Write WORKSPACE/reports/RUN/, and the Prefect artifacts that show it."""
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     folder = Folder(config.workspace).child(f"reports/{name}")
-    record = write_report(folder, runs, context, _pictures(config))
-    _artifacts(runs, context, record)
+    told = _with_sizes(config, context)
+    covered = covered_classes(config.protected, runs[0])
+    record = write_report(folder, runs, told, _pictures(config), covered)
+    found = findings(runs, covered)
+    text = "\n\n".join(verdict.sentences(found, told))
+    create_markdown_artifact(text, key="verdict", description=f"What the protection of {context.title} is worth")
+    rows = [{str(name): _plain(value) for name, value in row.items()} for row in records(found.summary)]
+    create_table_artifact(rows, key="victims-by-countermeasure", description="Mean over seeds, accuracies in percent")
+    if "://" in record.report:
+        create_link_artifact(record.report, key="report", link_text="report.html")
     log(record.verdict)
     return record
 
@@ -46,14 +54,12 @@ def _pictures(config: EvaluateConfig) -> dict[str, tuple[np.ndarray, np.ndarray]
     return shown
 
 
-def _artifacts(runs: Sequence[VictimRun], context: ReportContext, record: ReportRecord) -> None:
-    summary = summarise(frame(runs))
-    text = "\n\n".join(verdict.sentences(summary, context))
-    create_markdown_artifact(text, key="verdict", description=f"What the protection of {context.title} is worth")
-    rows = [{str(name): _plain(value) for name, value in row.items()} for row in records(summary)]
-    create_table_artifact(rows, key="victims-by-countermeasure", description="Mean over seeds, accuracies in percent")
-    if "://" in record.report:
-        create_link_artifact(record.report, key="report", link_text="report.html")
+def _with_sizes(config: EvaluateConfig, context: ReportContext) -> ReportContext:
+    """The context, its settings with the side at which each victim saw pictures where none was asked for."""
+    sizes = [sets.size_of(config, each.recipe) for each in config.victims]
+    asked = config.model_dump(mode="json")["victims"]
+    victims = [{**each, "recipe": {**each["recipe"], "size": size}} for each, size in zip(asked, sizes, strict=True)]
+    return context.model_copy(update={"settings": {**context.settings, "victims": victims}})
 
 
 def _plain(value: object) -> str | int | float | None:

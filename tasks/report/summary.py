@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from tasks.report.display import CLEAN, PLAIN, records
+from tasks.report.frame import COPY
 
-COPY = ["dataset", "method", "form", "epsilon", "fraction", "variant"]
 CELL = [*COPY, "victim", "countermeasure"]
 _BASELINE = ["dataset", "victim", "countermeasure"]
 _MEASURES = ["seeds", "diverged", "mean", "std", "peak_mean", "ceiling", "ceiling_std", "chance", "kept"]
@@ -19,6 +19,7 @@ WORST_COLUMNS = [
     "plain_mean",
     "plain_std",
     "plain_ceiling",
+    "plain_kept",
     "tried",
 ]
 
@@ -29,21 +30,27 @@ def finished(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a dataset, copy, victim and countermeasure, in the frame's order; the clean baseline has rows too.
+    """One row a dataset, copy, part of it, victim and countermeasure, in the frame's order; also of the baseline.
 
     `seeds` that finished and runs that `diverged` (left out of everything else); `mean`, sample standard
     deviation `std` (NaN for one run), `peak_mean` and `ceiling` in percent: the ceiling is the clean baseline's
-    mean under the same victim and countermeasure. `chance` = 100 / classes. `kept` = (ceiling - mean) /
-    (ceiling - chance), at most 1; NaN without a ceiling above chance.
+    mean, all of it trained on, under the same victim and countermeasure. `chance` = 100 / classes. `kept` =
+    (ceiling - mean) / (ceiling - chance), at most 1; NaN without a ceiling above chance, and for the clean part of a
+    copy: what the unprotected rest teaches by itself is a reference, no protection.
     """
     cells = [{**dict(zip(CELL, key, strict=True)), **_measure(cell)} for key, cell in frame.groupby(CELL, sort=False)]
-    clean = finished(frame[frame["method"] == CLEAN])
+    clean = finished(frame[(frame["method"] == CLEAN) & (frame["part"] == "all")])
     ceilings = clean.groupby(_BASELINE)["test_accuracy"].agg(ceiling="mean", ceiling_std="std").reset_index()
     summary = pd.DataFrame(cells).astype(frame[CELL].dtypes.to_dict()).merge(ceilings, on=_BASELINE, how="left")
     room = summary["ceiling"] - summary["chance"]
     kept = ((summary["ceiling"] - summary["mean"]) / room.where(room > 0)).clip(upper=1)
-    summary["kept"] = kept.where(summary["method"] != CLEAN)
+    summary["kept"] = kept.where(is_protected(summary))
     return summary[SUMMARY_COLUMNS]
+
+
+def is_protected(summary: pd.DataFrame) -> pd.Series:
+    """Which rows are on protected pictures, in part at least: neither the clean baseline nor a copy's clean part."""
+    return (summary["method"] != CLEAN) & (summary["part"] != "clean")
 
 
 def _measure(cell: pd.DataFrame) -> dict[str, Any]:
@@ -63,10 +70,10 @@ def worst_case(summary: pd.DataFrame) -> pd.DataFrame:
     """One row a protected copy and victim: the summary's row of the countermeasure with the highest mean accuracy.
 
     Beside it `peak_countermeasure` and `highest_peak` (the highest peak_mean of any countermeasure), the plain
-    number (`plain_mean`, `plain_std`, `plain_ceiling`; NaN when plain training was not run) and how many
-    countermeasures were `tried` besides none. A copy and victim of which no run finished has no row.
+    number (`plain_mean`, `plain_std`, `plain_ceiling`, `plain_kept`; NaN when plain training was not run) and how
+    many countermeasures were `tried` besides none. A copy and victim of which no run finished has no row.
     """
-    measured = summary[(summary["method"] != CLEAN) & summary["mean"].notna()]
+    measured = summary[is_protected(summary) & summary["mean"].notna()]
     rows = [_worst(cells) for _, cells in measured.groupby([*COPY, "victim"], sort=False)]
     return pd.DataFrame(rows, columns=WORST_COLUMNS)
 
@@ -76,7 +83,7 @@ def _worst(cells: pd.DataFrame) -> dict[str, Any]:
     highest = rows[int(cells["mean"].to_numpy().argmax())]
     peak = rows[int(cells["peak_mean"].fillna(-1).to_numpy().argmax())]
     plain = cells[cells["countermeasure"] == PLAIN]
-    first = {name: float(plain[name].iloc[0]) if len(plain) else np.nan for name in ("mean", "std", "ceiling")}
+    first = {name: float(plain[name].iloc[0]) if len(plain) else np.nan for name in ("mean", "std", "ceiling", "kept")}
     return {
         **highest,
         "peak_countermeasure": peak["countermeasure"],

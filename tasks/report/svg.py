@@ -13,6 +13,7 @@ from matplotlib.text import Text
 
 INK = "#0a0b0c"  # stands for the page's own text colour until the SVG is written
 COLOURS = ("#3b82f6", "#e07b00", "#1f9d55", "#a855f7", "#e5484d", "#0e9aa7")
+DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 _SETTINGS: dict[Any, Any] = {"svg.hashsalt": "unlearnable", "svg.fonttype": "none"}
 _THEME = "<style>svg{color:#1f2328}@media (prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
 # matplotlib's settings and font cache belong to the process, while reports are drawn in threads.

@@ -1,39 +1,36 @@
-"""The tables of a report, as text."""
+"""The tables of results, as text."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from infra.errors import one_line
-from schemas.report import ProtectedSet, ReportContext
 from tasks.report.display import (
     CLEAN,
     MISSING,
     Judgement,
     accuracy,
     copy_name,
-    display_frame,
     judge,
-    listing,
     records,
     share,
     spread,
+    whole_name,
 )
-from tasks.report.summary import COPY, worst_case
+from tasks.report.findings import Findings
+from tasks.report.frame import COPY
+from tasks.report.partial import called, class_word
+from tasks.report.summary import is_protected, worst_case
 
 RESULT_HEAD = ("Victim", "Countermeasure", "Judgement", "Clean ceiling, %", "Protected, %", "Kept", "Peak, %", "Seeds")
-STORED_HEAD = (
-    *("Copy", "Samples", "Changed", "Budget, 1/255", "L-inf, 1/255", "Largest L2, 1/255"),
-    *("Mean L2", "PSNR, dB", "Fit's error"),
-)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text: which columns hold `numbers`, and a judgement a row that colours column `toned`."""
+    """A table of text: which columns hold `numbers`, a judgement a row that colours column `toned`, rows to `mark`."""
 
     caption: str
     head: tuple[str, ...]
@@ -41,20 +38,45 @@ class Table:
     numbers: frozenset[int] = frozenset()
     tones: tuple[Judgement, ...] = ()
     toned: int = -1
+    marked: frozenset[int] = frozenset()
 
 
-def result_tables(summary: pd.DataFrame) -> Iterator[Table]:
-    """A table a protected copy; the clean baseline gets its own only when it stands alone."""
-    protected = summary[summary["method"] != CLEAN]
-    for _, cells in (protected if len(protected) else summary).groupby(COPY, sort=False):
-        worst = {(row["victim"], row["countermeasure"]) for row in records(worst_case(cells))}
-        plain = records(cells)
-        rows = tuple(_result(row, (row["victim"], row["countermeasure"]) in worst) for row in plain)
-        tones: tuple[Judgement, ...] = tuple(judge(row["kept"]) for row in plain)
-        dataset = one_line(plain[0]["dataset"])
-        chance = accuracy(plain[0]["chance"])
-        caption = f"{dataset}, {copy_name(plain[0])}: accuracy on clean test pictures; chance {chance} %"
-        yield Table(caption, RESULT_HEAD, rows, frozenset(range(3, 8)), tones, toned=5)
+def result_tables(found: Findings) -> Iterator[Table]:
+    """A table a protected copy; the clean baseline gets its own only when it stands alone.
+
+    A copy that protects some classes only has two: what it is judged by, accuracy on those, and accuracy on all.
+    """
+    for _, cells in found.judged.groupby(COPY, sort=False):
+        copy = records(cells)[0]
+        chosen = found.some.get(whole_name(copy))
+        yield _results(cells, f"clean test pictures{f' of {called(chosen, class_word(found))}' if chosen else ''}")
+        if chosen:
+            yield _results(
+                found.summary.loc[cells.index].assign(kept=math.nan),
+                f"clean test pictures of all {class_word(found)[1]}",
+            )
+    if not is_protected(found.summary).any():
+        for _, cells in found.summary[found.summary["method"] == CLEAN].groupby(COPY, sort=False):
+            yield _results(cells, "clean test pictures")
+
+
+def _results(cells: pd.DataFrame, pictures: str) -> Table:
+    rows = records(cells)
+    worst = {
+        (row["victim"], row["countermeasure"]) for row in records(worst_case(cells)) if cells["kept"].notna().any()
+    }
+    marked = [(row["victim"], row["countermeasure"]) in worst for row in rows]
+    tones: tuple[Judgement, ...] = tuple(judge(row["kept"]) for row in rows)
+    name, chance = f"{one_line(rows[0]['dataset'])}, {copy_name(rows[0])}", accuracy(rows[0]["chance"])
+    return Table(
+        caption=f"{name}: accuracy on {pictures}; chance {chance} %",
+        head=RESULT_HEAD,
+        rows=tuple(_result(row, mark) for row, mark in zip(rows, marked, strict=True)),
+        numbers=frozenset(range(3, 8)),
+        tones=tones,
+        toned=5,
+        marked=frozenset(at for at, mark in enumerate(marked) if mark),
+    )
 
 
 def _result(row: Mapping[str, Any], is_worst: bool) -> tuple[str, ...]:
@@ -71,73 +93,3 @@ def _result(row: Mapping[str, Any], is_worst: bool) -> tuple[str, ...]:
         accuracy(row["peak_mean"]),
         f"{row['seeds']}{diverged}",
     )
-
-
-def stored_table(context: ReportContext) -> Table:
-    """What was measured on the stored bytes of each protected copy."""
-    rows = tuple(
-        (
-            copy_name(copy.model_dump()),
-            f"{copy.samples}",
-            f"{copy.changed}",
-            f"{copy.epsilon} (L2)" if copy.norm == "l2" else f"{copy.epsilon}",
-            f"{copy.max_abs_change}",
-            f"{copy.max_l2:.1f}",
-            f"{copy.mean_l2:.3f}",
-            accuracy(copy.psnr),
-            _fit_error(copy),
-        )
-        for copy in context.protected
-    )
-    caption = "Change of the stored pictures against the originals; mean L2 over pictures with values in 0 to 1"
-    return Table(caption, STORED_HEAD, rows, frozenset(range(1, len(STORED_HEAD))))
-
-
-def _fit_error(copy: ProtectedSet) -> str:
-    error = MISSING if copy.noise_error is None else f"{copy.noise_error:.3f}"
-    return f"{error} (not converged)" if copy.converged is False else error
-
-
-def about_table(frame: pd.DataFrame, context: ReportContext, created: str) -> Table:
-    """Versions, seeds, devices and time."""
-
-    def distinct(name: str) -> str:
-        return listing([one_line(str(value)) for value in frame[name].drop_duplicates()], limit=20)
-
-    rows = [
-        ("Written", created),
-        ("Time taken", f"{context.seconds:.1f} s"),
-        ("Runs", f"{len(frame)}"),
-        ("Seeds", distinct("seed")),
-        ("Classes", distinct("classes")),
-        ("Devices", distinct("device")),
-        ("Precision", distinct("precision")),
-        *((one_line(name), one_line(version)) for name, version in context.versions.items()),
-    ]
-    return Table("Versions, seeds and time", ("What", "Value"), tuple(rows))
-
-
-def runs_table(frame: pd.DataFrame) -> Table:
-    """Every row of the frame, `inputs` cut to 12 digits."""
-    shown = display_frame(frame)
-    shown["inputs"] = shown["inputs"].str[:12]
-    numbers = frozenset(at for at, dtype in enumerate(frame.dtypes) if dtype.kind in "if")
-    rows = tuple(tuple(one_line(text) or MISSING for text in row) for row in shown.itertuples(index=False))
-    return Table(f"All {len(frame)} runs; accuracies in percent", tuple(frame.columns), rows, numbers)
-
-
-def settings_table(context: ReportContext) -> Table:
-    """The configuration, flat."""
-    return Table("What was asked for", ("Setting", "Value"), tuple(_flat(context.settings)))
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as (dotted name, JSON text) pairs."""
-    if isinstance(value, Mapping) and value:
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, Sequence) and any(isinstance(inner, Mapping) for inner in value):
-        for number, inner in enumerate(value, start=1):
-            yield from _flat(inner, f"{name}.{number}")
-    elif name:
-        yield one_line(name), one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -1,6 +1,6 @@
 """The verdict: a few plain sentences that follow from the numbers, and say what the numbers can't."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -8,104 +8,67 @@ import pandas as pd
 from infra.errors import one_line
 from schemas.report import ReportContext
 from tasks.report.caveats import caveats, weak_fits
-from tasks.report.display import CLEAN, PLAIN, Judgement, accuracy, copy_name, judge, listing, records, share
-from tasks.report.summary import COPY, worst_case
+from tasks.report.display import capital, copy_name, listing, records, whole_name
+from tasks.report.findings import Findings
+from tasks.report.frame import COPY
+from tasks.report.partial import called, class_word, on_classes, on_parts
+from tasks.report.probe_said import on_faces, on_triggers
+from tasks.report.restored import restored
+from tasks.report.summary import worst_case
+from tasks.report.worst_said import border, early_stopping, first_sentence, plain_number
 
-EARLY_GAP = 10.0
-_OPENING: dict[Judgement, str] = {"holds": "holds", "partly": "only partly holds", "unknown": "can't be judged"}
 
-
-def verdict(summary: pd.DataFrame, context: ReportContext) -> str:
+def verdict(found: Findings, context: ReportContext) -> str:
     """The report's judgement in plain language; see `sentences`."""
-    return " ".join(sentences(summary, context))
+    return " ".join(sentences(found, context))
 
 
-def sentences(summary: pd.DataFrame, context: ReportContext) -> list[str]:
-    """For each protected copy its worst case and plain number beside the clean ceiling; then every other caveat.
+def sentences(found: Findings, context: ReportContext) -> list[str]:
+    """What follows from the numbers for each protected copy, then every other caveat.
 
-    A fit that did not converge is told right after the first sentence on its copy.
-
-    The victim named is the one on which a copy protects least. Judged by the share of protection kept in the
-    worst case: from 0.8 it holds, from 0.5 partly, below it is undone.
+    Of a copy: its worst case and plain number beside the clean ceiling, all that restores accuracy, and what its parts,
+    classes, faces and triggers show. A fit that did not converge is told right after the first sentence. The victim
+    named is the one on which the copy protects least. Judged by the share of protection kept in the worst case: from
+    0.8 it holds, from 0.5 partly, below it is undone. No difference within the spread over seeds is claimed.
     """
-    said: list[str] = []
+    said = [sentence for about in _about_copies(found, context) for sentence in about] or [_nothing(found)]
+    return list(dict.fromkeys([*said, *caveats(found, context)]))
+
+
+def headlines(found: Findings, context: ReportContext) -> list[str]:
+    """The sentences that judge a copy, one a copy: the first that is said of it."""
+    return [about[0] for about in _about_copies(found, context)] or [_nothing(found)]
+
+
+def _about_copies(found: Findings, context: ReportContext) -> Iterator[list[str]]:
     warnings = weak_fits(context)
-    several = summary["dataset"].nunique() > 1
-    for _, cells in summary[summary["method"] != CLEAN].groupby(COPY, sort=False):
+    several = found.summary["dataset"].nunique() > 1
+    for _, cells in found.judged.groupby(COPY, sort=False):
         worst = worst_case(cells)
-        about = _about_copy(_hardest(worst), cells, len(worst)) if len(worst) else [_no_result(cells)]
-        first = f"{one_line(cells['dataset'].iloc[0])}: {about[0]}" if several else about[0]
-        warned = warnings.get(copy_name(records(cells)[0]))
-        said += [first, *([warned] if warned else []), *about[1:]]
-    if not said:
-        said = ["Nothing protected was evaluated: only clean data were trained on, so nothing was shown."]
-    return list(dict.fromkeys([*said, *caveats(summary, context)]))
+        first, *more = _about_copy(found, worst, cells) if len(worst) else [_no_result(cells)]
+        if several:
+            first = f"{one_line(cells['dataset'].iloc[0])}: {first}"
+        warned = warnings.get(whole_name(records(cells)[0]))
+        yield [first, *([warned] if warned else []), *more]
 
 
-def _about_copy(worst: Mapping[str, Any], cells: pd.DataFrame, victims: int) -> list[str]:
-    early = _early(cells)
-    until = " when trained to the last epoch" if early else ""
-    victim = one_line(worst["victim"]) + (f" (the hardest of {victims} victims)" if victims > 1 else "")
-    reaches = f"{victim} reaches {accuracy(worst['mean'])} % on clean test pictures"
-    first = f"{_named(cells)} {_opening(worst)}{until}: under {_setting(worst)}, {reaches}, {_beside(worst)}."
-    return list(filter(None, [first, _plain(worst), early]))
-
-
-def _opening(worst: Mapping[str, Any]) -> str:
-    judgement = judge(worst["kept"])
-    if judgement != "undone":
-        return _OPENING[judgement]
-    if worst["countermeasure"] == PLAIN:
-        return "protects too little even without a countermeasure"
-    return f"is undone by {one_line(worst['countermeasure'])}"
-
-
-def _setting(worst: Mapping[str, Any]) -> str:
-    number, is_plain = worst["tried"], worst["countermeasure"] == PLAIN
-    if not number:
-        return "plain training, the only kind tried"
-    if is_plain:
-        rest = "only countermeasure tried does" if number == 1 else f"{number} countermeasures tried do"
-        return f"plain training, which gets further than the {rest}"
-    which = "the only countermeasure" if number == 1 else f"the worst case of {number} countermeasures"
-    return f"{one_line(worst['countermeasure'])}, {which} tried"
-
-
-def _beside(worst: Mapping[str, Any]) -> str:
-    if pd.isna(worst["ceiling"]):
-        return "with no clean baseline to compare with"
-    beside = f"beside a clean ceiling of {accuracy(worst['ceiling'])} % and chance at {accuracy(worst['chance'])} %"
-    return beside if pd.isna(worst["kept"]) else f"{beside}; {share(worst['kept'])} of the protection is kept"
-
-
-def _plain(worst: Mapping[str, Any]) -> str:
-    """The plain number, where the first sentence has not given it."""
-    if worst["countermeasure"] == PLAIN:
-        return ""
-    if pd.isna(worst["plain_mean"]):
-        return "Plain training, without a countermeasure, gave no number."
-    ceiling = (
-        "no clean baseline"
-        if pd.isna(worst["plain_ceiling"])
-        else f"clean ceiling {accuracy(worst['plain_ceiling'])} %"
-    )
-    return f"Without a countermeasure it reaches {accuracy(worst['plain_mean'])} % ({ceiling})."
-
-
-def _early(cells: pd.DataFrame) -> str:
-    """What stopping early gives an attacker, where the peak is more than EARLY_GAP points above the final epoch."""
-    ahead = cells[cells["peak_mean"] - cells["mean"] > EARLY_GAP]
-    if ahead.empty:
-        return ""
-    row = records(ahead)[int(ahead["peak_mean"].to_numpy().argmax())]
-    room = row["ceiling"] - row["chance"]
-    kept = min(1.0, (row["ceiling"] - row["peak_mean"]) / room) if room > 0 else None
-    left = f", which leaves {share(kept)} of the protection" if kept is not None else ""
-    where = "plain training" if row["countermeasure"] == PLAIN else one_line(row["countermeasure"])
-    opening = "Early stopping undoes it" if judge(kept) == "undone" else "Early stopping helps the victim"
-    final = f"{accuracy(row['mean'])} % at the end"
-    victim = one_line(row["victim"])
-    return f"{opening}: under {where} {victim} peaks at {accuracy(row['peak_mean'])} % against {final}{left}."
+def _about_copy(found: Findings, worst: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
+    hardest, copy = _hardest(worst), records(cells)[0]
+    victim = one_line(hardest["victim"]) + (f" (the hardest of {len(worst)} victims)" if len(worst) > 1 else "")
+    chosen = found.some.get(whole_name(copy))
+    pictures = "clean test pictures" + (f" of {called(chosen, class_word(found))}" if chosen else "")
+    about = [
+        first_sentence(hardest, cells, capital(copy_name(copy)), victim, pictures),
+        border(hardest),
+        plain_number(hardest),
+        *restored(cells),
+        early_stopping(hardest, cells),
+        on_parts(found, copy, hardest["victim"]),
+        on_classes(found, copy, hardest["victim"]),
+        on_faces(found.faces, copy, hardest["victim"]),
+        on_triggers(found.triggers, copy, hardest["victim"]),
+    ]
+    return list(filter(None, about))
 
 
 def _hardest(worst: pd.DataFrame) -> dict[str, Any]:
@@ -118,9 +81,10 @@ def _hardest(worst: pd.DataFrame) -> dict[str, Any]:
 
 def _no_result(cells: pd.DataFrame) -> str:
     victims = listing([one_line(name) for name in cells["victim"].unique()])
-    return f"{_named(cells)} can't be judged: no run of {victims} on it came to an end."
+    return f"{capital(copy_name(records(cells)[0]))} can't be judged: no run of {victims} on it came to an end."
 
 
-def _named(cells: pd.DataFrame) -> str:
-    name = copy_name(records(cells)[0])
-    return name[:1].upper() + name[1:]
+def _nothing(found: Findings) -> str:
+    parted = (found.summary["part"] != "all").any()
+    only = "parts of a copy that by themselves show no protection" if parted else "clean data"
+    return f"Nothing protected was evaluated: only {only} were trained on, so nothing was shown."

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from schemas.evaluate import EpochPoint, VictimRun
+import numpy as np
+
+from schemas.countermeasures import EarlyStopping
+from schemas.evaluate import Backdoor, EpochPoint, Verification, VictimRun
 from schemas.report import ProtectedSet, ReportContext
 
 CLASSES = tuple("0123456789")
@@ -20,7 +23,8 @@ def run(
     classes = changes.get("classes", CLASSES)
     victim, fraction = changes.get("victim", "tiny"), 0.0 if clean else 1.0
     fields = {
-        "inputs": f"{method}-{victim}-{countermeasure}-{seed}-{changes.get('fraction', fraction)}",
+        "inputs": f"{method}-{victim}-{countermeasure}-{seed}-{changes.get('fraction', fraction)}-"
+        + "-".join(str(changes.get(name, "")) for name in ("dataset", "form", "variant", "part")),
         "dataset": "digits",
         "method": method,
         "form": "none" if clean else "sample-wise",
@@ -55,6 +59,46 @@ def run(
 def seeds(method: str, countermeasure: str, *accuracies: float, **changes: Any) -> list[VictimRun]:
     """A run a seed."""
     return [run(method, countermeasure, seed, accuracy, **changes) for seed, accuracy in enumerate(accuracies)]
+
+
+def by_class(
+    method: str, countermeasure: str, rights: tuple[tuple[int, ...], ...], pictures: int = 100, **changes: Any
+) -> list[VictimRun]:
+    """A run a seed, with so many `rights` of `pictures` test pictures of each class, wrong answers being the next one.
+
+    The classes are called a, b, c, ... unless `changes` names them.
+    """
+    names = changes.pop("classes", tuple("abcdefghijklmnopqrstuvwxyz"[: len(rights[0])]))
+    runs = []
+    for seed, counts in enumerate(rights):
+        confusion = confused(counts, pictures)
+        accuracy = 100 * sum(counts) / (pictures * len(counts))
+        runs.append(run(method, countermeasure, seed, accuracy, classes=names, confusion=confusion, **changes))
+    return runs
+
+
+def confused(rights: tuple[int, ...], pictures: int = 100) -> tuple[tuple[int, ...], ...]:
+    """Counts by true class and answer: so many right of each class, and the others taken for the next class."""
+    counts = np.diag(rights) + np.roll(np.diag(pictures - np.array(rights)), 1, axis=1)
+    return tuple(map(tuple, counts.tolist()))
+
+
+def stopped(plain: VictimRun, accuracy: float, **changes: Any) -> VictimRun:
+    """The plain run once more, stopped at its best epoch."""
+    name = EarlyStopping().name
+    peak = {"countermeasure": name, "test_accuracy": accuracy, "peak_test_accuracy": accuracy, "epochs": 2}
+    return plain.model_copy(update={**peak, **changes})
+
+
+def verified(auc: float, tar: float = 0.5) -> Verification:
+    """Verification of 600 pairs; `tar` where 1 % are falsely accepted."""
+    roc = ((0.0, 0.0), (0.0, tar / 2), (0.01, tar), (1.0, 1.0))
+    return Verification(pairs=600, same=300, auc=auc, tar_at_far=((0.001, tar / 2), (0.01, tar)), roc=roc)
+
+
+def obeyed(success: float, trigger: str = "error-minimizing, class-wise, 8/255") -> tuple[Backdoor, ...]:
+    """A backdoor test with one trigger."""
+    return (Backdoor(trigger=trigger, pictures=90, success=success),)
 
 
 def grid_of_runs(jpeg: float = 70.0, plain: float = 12.0) -> list[VictimRun]:

@@ -8,8 +8,13 @@ import pytest
 from PIL import Image
 
 from infra.errors import DataError
-from tasks.report.figures import confusion_matrix, learning_curves, picture_grid
-from tests.tasks.report.helpers import grid_of_runs, run
+from tasks.report.classes import same_copy
+from tasks.report.curve_figure import curve_panels, is_limited, learning_curves
+from tasks.report.dot_figures import class_dots, suite_dots
+from tasks.report.figures import confusion_matrix, picture_grid
+from tasks.report.findings import findings
+from tasks.report.probe_figures import roc_curves, trigger_lines
+from tests.tasks.report.helpers import by_class, grid_of_runs, obeyed, run, seeds, stopped, verified
 
 HOSTILE = ("<script>alert(1)</script>", "$x_{1$", "قطة", "\x00\x1b[31m")
 
@@ -84,3 +89,101 @@ def test_grid_holds_the_true_pixels():
 def test_grid_refuses_other_arrays(original, protected):
     with pytest.raises(DataError, match="no grid"):
         picture_grid(original, protected)
+
+
+def suite(names, **changes):
+    """Clean and protected runs under each name; what is protected reaches 20, 21, 22, ... percent."""
+    return [
+        one
+        for place, name in enumerate(names)
+        for one in (
+            run("none", name, accuracy=90.0, **changes),
+            run(countermeasure=name, accuracy=20.0 + place, **changes),
+        )
+    ]
+
+
+SIX = ("none", "blur-1", "cutout-16", "jpeg-10", "mixup", "median-3")
+
+
+def test_curves_of_a_large_suite_are_plain_training_and_what_teaches_most():
+    runs = suite(SIX)
+    assert [panel[2] for panel in curve_panels(runs)] == ["none", "jpeg-10", "median-3", "mixup"]
+    assert is_limited(runs)
+    few = suite(SIX[:4])
+    assert len(curve_panels(few)) == 4
+    assert not is_limited(few)
+    assert "tiny · blur-1" not in texts(learning_curves(runs))
+
+
+def test_the_clean_part_does_not_say_what_teaches_most():
+    runs = [*suite(SIX), run(countermeasure="blur-1", accuracy=88.0, fraction=0.8, part="clean")]
+    assert "blur-1" not in [panel[2] for panel in curve_panels(runs)]
+
+
+def test_early_stopping_has_no_panel_beside_the_plain_curve_it_shares():
+    plain = [run("none", accuracy=90.0), run(accuracy=20.0)]
+    both = [*plain, *(stopped(one, 95.0) for one in plain)]
+    assert [panel[2] for panel in curve_panels(both)] == ["none"]
+    assert not is_limited(both)
+    assert [panel[2] for panel in curve_panels(both[2:])] == ["early-stopping"]
+
+
+def test_dots_stand_by_accuracy_beside_the_share_kept():
+    drawn = texts(suite_dots(findings(suite(SIX), {}).judged))
+    labels = [text for text in drawn if text in {"none (plain training)", *SIX}]
+    assert labels == ["none (plain training)", *SIX[1:]]  # from below: the highest on top
+    for expected in ("kept", "87.5 %", "chance", "clean ceiling", "protected: holds"):
+        assert expected in drawn
+
+
+def test_dots_tell_judgements_apart_and_want_enough_countermeasures():
+    runs = [*suite(SIX[:4]), *seeds("none", "jpeg-30", 90.0, 90.0), *seeds("error-minimizing", "jpeg-30", 85.0, 87.0)]
+    drawn = texts(suite_dots(findings(runs, {}).judged))
+    assert "protected: undone" in drawn
+    assert "protected: partly" not in drawn
+    assert suite_dots(findings(suite(SIX[:3]), {}).judged) is None
+    lost = [run(countermeasure=name, accuracy=math.nan, diverged=True) for name in SIX]
+    assert suite_dots(findings(lost, {}).summary) is None
+
+
+def test_dots_without_a_ceiling_are_drawn():
+    runs = [run(countermeasure=name, accuracy=20.0) for name in SIX]
+    drawn = texts(suite_dots(findings(runs, {}).judged))
+    assert "protected" in drawn
+    assert "–" in drawn
+
+
+def test_classes_are_drawn_in_their_order_the_protected_on_top():
+    runs = [
+        *by_class("none", "none", ((90, 80, 70),)),
+        *by_class("error-minimizing", "none", ((90, 5, 70),), form="class-wise", variant="class b"),
+    ]
+    found = findings(runs, {"error-minimizing noise (class-wise, 8/255, class b)": frozenset("b")})
+    drawn = texts(class_dots(same_copy(found.classes, found.judged.iloc[0]), "class"))
+    assert [text for text in drawn if text in {"a", "b (protected)", "c"}] == ["c", "a", "b (protected)"]
+    assert {"protected class", "other class", "clean ceiling"} <= set(drawn)
+
+
+def test_roc_names_every_copy_and_its_auc():
+    runs = [
+        run("none", verification=verified(0.99)),
+        *seeds("error-minimizing", "none", 1.0, 2.0, verification=verified(0.6)),
+    ]
+    drawn = texts(roc_curves(runs, "none"))
+    for expected in ("clean data", "error-minimizing noise (sample-wise, 8/255)", "0.9900", "0.6000", "tiny"):
+        assert expected in drawn
+    assert roc_curves(runs, "grayscale") is None
+    assert roc_curves([run()], "none") is None
+
+
+def test_triggers_are_drawn_where_a_noise_has_several_shares():
+    def probed(fraction, **changes):
+        share = "" if fraction == 1 else f", on {100 * fraction:g} % of the samples"
+        trigger = f"random, class-wise, 8/255{share}"
+        return run("random", form="class-wise", fraction=fraction, backdoor=obeyed(50.0, trigger), **changes)
+
+    drawn = texts(trigger_lines(findings([probed(0.2), probed(0.2, seed=1), probed(1.0)], {}).triggers, "none"))
+    assert "random (class-wise, 8/255)" in drawn
+    assert trigger_lines(findings([probed(0.2)], {}).triggers, "none") is None
+    assert trigger_lines(findings([run()], {}).triggers, "none") is None

@@ -119,3 +119,42 @@ def test_terminal_table_tells_variants_where_there_are_some():
     assert ["patch", "16"] in below
     assert below[below.index(["patch", "16"]) - 1][:2] == ["error-minimizing", "sample-wise"]
     assert "12.00 ± 1.00" in text
+
+
+def test_terminal_table_tells_shares_and_parts_where_there_are_some():
+    parts = (("all", 86.0), ("clean", 84.0), ("protected", 12.0))
+    runs = [*grid_of_runs(), *(run(accuracy=mean, fraction=0.8, part=part) for part, mean in parts)]
+    text = printed(runs)
+    rows = [line.split() for line in text.splitlines()]
+    assert rows.count(["on", "80", "%"]) == 3
+    assert ["protected", "part"] in rows
+    clean = next(row for row in rows if "84.00" in row)
+    assert clean[-1] == "–"  # a reference, no protection
+    assert next(row for row in rows if "86.00" in row)[-2:] == ["5.0", "%"]
+
+
+def test_terminal_table_of_a_large_suite_fits_80_columns():
+    names = ("none", "adversarial-training-8", "orthogonal-projection", "early-stopping", "jpeg-10")
+    runs = [one for name in names for one in seeds("error-minimizing", name, 9.0, 10.0, victim="resnet18-w16")]
+    runs += [one for name in names for one in seeds("none", name, 89.0, 91.0, victim="resnet18-w16")]
+    text = printed(runs)
+    assert max(map(len, text.splitlines())) <= 80
+    rows = [line.split() for line in text.splitlines()]
+    assert len([row for row in rows if "sample-wise" in row]) == 1
+    for line in ("adversarial-", "training-8", "orthogonal-", "projection"):
+        assert any(line in row for row in rows)
+    assert len([row for row in rows if "9.50" in row]) == len(names)
+
+
+def test_terminal_table_says_nothing_of_protection_where_only_some_classes_are_protected():
+    runs = [run("none", accuracy=90.0)]
+    for variant in ("class cat", "l2, classes cat/dog", "3 classes", "two sets"):
+        runs.append(run(accuracy=80.0, variant=variant))
+    kept = [line.split()[-1] for line in printed(runs).splitlines() if "80.00" in line]
+    assert kept == ["–", "–", "–", "%"]  # two sets come last, and cover every class
+
+
+def printed(runs):
+    console = Console(width=80, file=io.StringIO())
+    console.print(summary_table(summarise(frame(runs))))
+    return console.file.getvalue()

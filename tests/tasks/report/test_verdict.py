@@ -4,21 +4,21 @@ import pytest
 
 from tasks.report.caveats import caveats
 from tasks.report.display import copy_name, judge, listing, share
+from tasks.report.findings import findings
 from tasks.report.frame import frame
-from tasks.report.summary import summarise
-from tasks.report.truths import ALWAYS, LARGE, PARTIAL, SMALL, truths
+from tasks.report.truths import ALWAYS, ESCAPE, LARGE, PARTIAL, SMALL, truths
 from tasks.report.verdict import sentences, verdict
-from tests.tasks.report.helpers import context, grid_of_runs, protected_set, run, seeds
+from tests.tasks.report.helpers import context, grid_of_runs, protected_set, run, seeds, verified
 
 
-def said(runs, **changes):
-    return verdict(summarise(frame(runs)), context(**changes))
+def said(runs, covered=None, **changes):
+    return verdict(findings(runs, covered or {}), context(**changes))
 
 
 @pytest.mark.parametrize(
     ("jpeg", "words", "kept"),
     [
-        (70.0, "is undone by jpeg-10: under jpeg-10, the only countermeasure tried, tiny reaches 70.00 %", "14.3 %"),
+        (70.0, "is undone by jpeg-10: under jpeg-10, the only countermeasure tried, tiny reaches 70.00 ± 1", "14.3 %"),
         (40.0, "only partly holds: under jpeg-10", "57.1 %"),
         (24.0, "holds: under jpeg-10", "80.0 %"),
         (24.1, "only partly holds", "79.9 %"),
@@ -30,8 +30,19 @@ def test_judgement_follows_the_worst_case(jpeg, words, kept):
     text = said(grid_of_runs(jpeg=jpeg))
     assert f"Error-minimizing noise (sample-wise, 8/255) {words}" in text
     assert f"beside a clean ceiling of 80.00 % and chance at 10.00 %; {kept} of the protection is kept" in text
-    assert "Without a countermeasure it reaches 12.00 % (clean ceiling 90.00 %)." in text
-    assert "seed" not in text
+    assert "Without a countermeasure it reaches 12.00 ± 1.00 % (clean ceiling 90.00 %)." in text
+    assert "one seed" not in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("jpeg", "said_of_it"),
+    [(24.0, "held in part"), (24.5, "held"), (45.0, "undone"), (60.0, None), (30.0, None)],
+)
+def test_a_judgement_that_another_seed_might_turn_is_said(jpeg, said_of_it):
+    text = said(grid_of_runs(jpeg=jpeg))
+    assert ("Within the spread over seeds" in text) == (said_of_it is not None)
+    if said_of_it:
+        assert f"it might as well be called {said_of_it}." in text
 
 
 def test_judgement_never_contradicts_the_printed_share():
@@ -45,12 +56,20 @@ def test_plain_training_may_be_the_worst_case():
     text = said(grid_of_runs(plain=85.0, jpeg=70.0))
     assert "protects too little even without a countermeasure" in text
     assert "under plain training, which gets further than the only countermeasure tried does" in text
+    text = said(grid_of_runs(plain=71.0, jpeg=70.0))
+    assert "under plain training, and the only countermeasure tried gets no further, tiny reaches" in text
+
+
+def test_what_fails_plainly_is_not_said_to_be_undone_by_a_countermeasure():
+    text = said(grid_of_runs(plain=60.0, jpeg=70.0))
+    assert "protects too little even without a countermeasure: under jpeg-10, the only countermeasure tried" in text
+    assert "undone by" not in text
 
 
 def test_hardest_victim_is_named():
     runs = [*grid_of_runs(jpeg=20.0), *seeds("none", "none", 94.0, 96.0, victim="resnet18")]
     runs += seeds("error-minimizing", "none", 69.0, 71.0, victim="resnet18")
-    assert "resnet18 (the hardest of 2 victims) reaches 70.00 %" in said(runs)
+    assert "resnet18 (the hardest of 2 victims) reaches 70.00 ± 1.41 %" in said(runs)
 
 
 def test_each_copy_has_its_sentence_and_random_noise_is_a_baseline():
@@ -96,7 +115,7 @@ def test_unconverged_fit_is_said():
 def test_an_unconverged_fit_is_the_first_thing_said_after_the_verdict_on_its_copy():
     weak = {"converged": False, "noise_error": 0.25}
     copies = (protected_set(), protected_set(variant="patch 16", **weak))
-    table = summarise(frame([*grid_of_runs(), *seeds("error-minimizing", "none", 40.0, variant="patch 16")]))
+    table = findings([*grid_of_runs(), *seeds("error-minimizing", "none", 40.0, variant="patch 16")], {})
     found = sentences(table, context(protected=copies))
     first = next(
         at for at, text in enumerate(found) if text.startswith("Error-minimizing noise (sample-wise, 8/255, p")
@@ -149,7 +168,7 @@ def test_what_the_stored_bytes_say():
 
 
 def test_clean_data_alone_show_nothing():
-    first = sentences(summarise(frame(seeds("none", "none", 90.0, 91.0))), context())[0]
+    first = sentences(findings(seeds("none", "none", 90.0, 91.0), {}), context())[0]
     assert first.startswith("Nothing protected was evaluated")
 
 
@@ -158,14 +177,31 @@ def test_truths_fit_the_run():
     small = truths(context(), table)
     assert small[0].startswith(SMALL)
     assert "32 pixels a side" in small[0]
-    assert small[1:] == list(ALWAYS)
+    assert small[1:] == [f"{ESCAPE}; this report says nothing of them.", *ALWAYS]
+    assert "so expect the same" in small[0]
+    gray = [*grid_of_runs(), run(countermeasure="grayscale")]
+    assert truths(context(), frame(gray))[0].endswith("and the results above say what both do to this noise.")
     assert LARGE in truths(context(settings={"size": 224}), table)[0]
     assert "depends on the pictures' size" in truths(context(settings={}), table)[0]
     assert PARTIAL in truths(context(), frame([run(fraction=0.8)]))
     assert PARTIAL in truths(context(protected=(protected_set(changed=800),)), table)
     assert truths(context(), frame([run("error-minimizing-lbfgs")]))[0].startswith(SMALL)
-    assert truths(context(), frame([run("random")])) == list(ALWAYS)
+    assert truths(context(), frame([run("random")]))[1:] == list(ALWAYS)
     assert truths(context(), frame([run("none")])) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "unsaid"),
+    [
+        ({}, "them"),
+        ({"verification": verified(0.9)}, "such pretrained victims and contrastive learners"),
+        ({"victim": "linear-probe-resnet18"}, "contrastive learners and face verification"),
+        ({"victim": "fine-tuned-resnet50", "verification": verified(0.9)}, "contrastive learners"),
+    ],
+)
+def test_truths_know_what_the_report_says_something_of(changes, unsaid):
+    (escape,) = (text for text in truths(context(), frame([run(**changes)])) if text.startswith(ESCAPE))
+    assert escape == f"{ESCAPE}; this report says nothing of {unsaid}."
 
 
 def test_datasets_are_told_apart():

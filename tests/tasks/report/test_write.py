@@ -12,9 +12,20 @@ import pytest
 from infra.errors import DataError
 from infra.storage import Folder
 from schemas.evaluate import ReportRecord
-from tasks.report.frame import confusion, curves, frame
+from tasks.report.frame import curves, frame
+from tasks.report.tidy import confusion, per_class
 from tasks.report.write import write_report
-from tests.tasks.report.helpers import CLASSES, context, grid_of_runs, protected_set, run
+from tests.tasks.report.helpers import (
+    CLASSES,
+    by_class,
+    context,
+    grid_of_runs,
+    obeyed,
+    protected_set,
+    run,
+    stopped,
+    verified,
+)
 
 HOSTILE = '<script>alert("x")</script>|`a`[b](http://evil)'
 PAIR = (np.zeros((2, 8, 8, 3), np.uint8), np.full((2, 8, 8, 3), 8, np.uint8))
@@ -46,9 +57,9 @@ class Page(HTMLParser):
             self.cells[-1][-1] += data
 
 
-def report(tmp_path, runs, pictures=None, **changes):
+def report(tmp_path, runs, pictures=None, covered=None, **changes):
     folder = Folder(str(tmp_path))
-    record = write_report(folder, runs, context(**changes), {} if pictures is None else pictures)
+    record = write_report(folder, runs, context(**changes), pictures or {}, covered or {})
     return folder, record, folder.read("report.html").decode(), folder.read("report.md").decode()
 
 
@@ -58,7 +69,7 @@ def markdown_rows(text):
 
 def test_every_file_is_written_and_the_record_names_the_report(tmp_path):
     folder, record, _, _ = report(tmp_path, grid_of_runs(), {"cats": PAIR})
-    tables = {"results.parquet", "results.csv", "curves.parquet", "confusion.parquet"}
+    tables = {"results.parquet", "results.csv", "curves.parquet", "confusion.parquet", "per_class.parquet"}
     figures = {
         "figures/learning-curves.svg",
         "figures/confusion-1-clean-data-tiny.svg",
@@ -75,7 +86,8 @@ def test_every_file_is_written_and_the_record_names_the_report(tmp_path):
 def test_parquet_round_trip_keeps_full_precision(tmp_path):
     runs = [run(accuracy=100 / 3), run(seed=1, accuracy=math.nan, diverged=True)]
     folder, *_ = report(tmp_path, runs)
-    for name, table in (("results", frame(runs)), ("curves", curves(runs)), ("confusion", confusion(runs))):
+    tables = {"results": frame(runs), "curves": curves(runs), "confusion": confusion(runs)}
+    for name, table in {**tables, "per_class": per_class(runs, {})}.items():
         read = pd.read_parquet(io.BytesIO(folder.read(f"{name}.parquet")))
         pd.testing.assert_frame_equal(read, table)
 
@@ -95,7 +107,7 @@ def test_csv_html_and_markdown_agree_with_the_frame_to_the_digit(tmp_path):
         for name, cell in zip(table.columns, line, strict=True):
             value = row[name]
             if isinstance(value, float) and name != "fraction":
-                assert cell == ("" if math.isnan(value) else f"{value:.2f}")
+                assert cell == ("" if math.isnan(value) else f"{value:.{4 if name == 'auc' else 2}f}")
             else:
                 assert cell == str(value)
     expected = [[(cell or "–") for cell in [*line[:-1], line[-1][:12]]] for line in written[1:]]
@@ -112,8 +124,8 @@ def test_html_and_markdown_show_the_same_results(tmp_path):
     for row in rows:
         assert row in Page(page).cells
         assert row in markdown_rows(text)
-    assert "33.33 %" in text.split("##")[0]
-    assert "| 8 | 8 | 123.5 | 0.432 | 33.22 | 0.011 |" in text
+    assert "33.33 ± 1.00 %" in text.split("##")[0]
+    assert "| 8 | 8 | 123.5 | 0.432 | 33.22 | – | 0.011 |" in text
 
 
 def test_html_asks_nothing_of_any_network(tmp_path):
@@ -182,8 +194,9 @@ def test_names_in_other_scripts_are_kept(tmp_path):
         [run(accuracy=math.nan, diverged=True, curve=(), confusion=())],
         [run(classes=tuple(f"class {number}" for number in range(1000)))],
         [run(classes=(), confusion=())],
+        [stopped(run("none"), 90.0), stopped(run(), 40.0)],
     ],
-    ids=["one run", "clean only", "diverged", "1000 classes", "no classes"],
+    ids=["one run", "clean only", "diverged", "1000 classes", "no classes", "early stopping only"],
 )
 def test_thin_evidence_still_gives_a_report(tmp_path, runs):
     _, record, page, text = report(tmp_path, runs, protected=(), settings={}, versions={})
@@ -227,14 +240,14 @@ def test_several_copies_and_unmeasured_ones(tmp_path):
 
 def test_variants_norms_and_weak_fits_are_shown_everywhere(tmp_path):
     l2 = {"norm": "l2", "epsilon": 300, "variant": "l2", "max_l2": 299.9}
-    copies = (protected_set(), protected_set(converged=False, noise_error=0.25, **l2))
+    copies = (protected_set(), protected_set(converged=False, noise_error=0.25, ssim=0.95123, **l2))
     runs = [
         *grid_of_runs(),
         *(each.model_copy(update={"variant": "l2", "epsilon": 300}) for each in grid_of_runs()[6:]),
     ]
     folder, _, page, text = report(tmp_path, runs, protected=copies)
     name = "error-minimizing noise (sample-wise, 300/255, l2)"
-    row = [name, "1000", "1000", "300 (L2)", "8", "299.9", "0.432", "33.22", "0.250 (not converged)"]
+    row = [name, "1000", "1000", "300 (L2)", "8", "299.9", "0.432", "33.22", "0.9512", "0.250 (not converged)"]
     assert row in Page(page).cells
     assert row in markdown_rows(text)
     warned = [attributes for tag, attributes in Page(page).tags if tag == "p" and attributes.get("class") == "warning"]
@@ -244,3 +257,98 @@ def test_variants_norms_and_weak_fits_are_shown_everywhere(tmp_path):
     assert len([file for file in folder.list() if file.startswith("figures/confusion")]) == 3
     read = pd.read_parquet(io.BytesIO(folder.read("results.parquet")))
     assert set(read["variant"]) == {"", "l2"}
+
+
+def everything():
+    """Parts, classes, faces and triggers, under countermeasures enough for a figure, three seeds each."""
+    names = ("none", "early-stopping", "grayscale", "jpeg-10", "mixup")
+    clean = {"verification": verified(0.99), "backdoor": obeyed(9.0)}
+    some = {"form": "class-wise", "variant": "class b", "verification": verified(0.9)}
+    whole = {"form": "class-wise", "verification": verified(0.6), "backdoor": obeyed(70.0)}
+    share = "error-minimizing, class-wise, 8/255, on 80 % of the samples"
+    runs = []
+    for name in names:
+        runs += by_class("none", name, ((90, 80, 70),) * 3, **clean)
+        runs += by_class("error-minimizing", name, ((90, 4, 70),) * 3, **some)
+        runs += by_class("error-minimizing", name, ((30, 31, 32),) * 3, **whole)
+        for part in ("all", "clean", "protected"):
+            parted = {"form": "class-wise", "fraction": 0.8, "part": part, "backdoor": obeyed(60.0, share)}
+            runs += by_class("error-minimizing", name, ((80, 70, 60),) * 3, **parted)
+    return runs, {"error-minimizing noise (class-wise, 8/255, class b)": frozenset("b")}
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    runs, covered = everything()
+    return runs, covered, report(tmp_path_factory.mktemp("full"), runs, {"cats": PAIR}, covered)
+
+
+def test_parts_classes_faces_and_triggers_have_tables_and_figures(full):
+    runs, covered, (folder, _, page, text) = full
+    files = set(folder.list())
+    assert {f"{name}.parquet" for name in ("per_class", "verification", "roc", "backdoor")} <= files
+    read = pd.read_parquet(io.BytesIO(folder.read("per_class.parquet")))
+    pd.testing.assert_frame_equal(read, per_class(runs, covered))
+    figures = {"figures/roc.svg", "figures/backdoor.svg"}
+    assert figures <= files
+    assert len([name for name in files if name.startswith("figures/countermeasures-")]) == 4
+    assert len([name for name in files if name.startswith("figures/classes-")]) == 1
+    titles = ("Every countermeasure", "Parts of a copy", "Face verification", "The noise as a trigger")
+    for title in (*titles, "Protected classes and the others"):
+        assert title in "".join(Page(page).words)
+        assert f"## {title}" in text
+    for row in (
+        ["tiny", "none", "80.00 ± 0.00", "70.00 ± 0.00", "70.00 ± 0.00", "70.00 ± 0.00"],
+        ["tiny", "none", "4.00 ± 0.00", "80.00 ± 0.00", "80.00 ± 0.00", "80.00 ± 0.00"],
+    ):
+        assert row in Page(page).cells
+        assert row in markdown_rows(text)
+    faces = ["0.9000 ± 0.0000", "0.9900 ± 0.0000", "0.5000 ± 0.0000", "0.5000 ± 0.0000", "3"]
+    assert [row[3:] for row in Page(page).cells].count(faces) == 5
+
+
+def test_a_full_report_asks_nothing_of_any_network_and_is_for_everyone(full):
+    *_, (folder, _, page, _) = full
+    parsed = Page(page)
+    for tag, attributes in parsed.tags:
+        assert tag not in {"script", "link", "iframe", "object", "embed", "base"}
+        assert all(value.startswith("data:image/") for name, value in attributes.items() if name in {"src", "href"})
+    images = [attributes for tag, attributes in parsed.tags if tag == "img"]
+    drawn = [name for name in folder.list() if name.startswith("figures/")]
+    assert len(images) == len(drawn)
+    assert all(image["alt"] for image in images)
+    tags = [tag for tag, _ in parsed.tags]
+    assert tags.count("table") == tags.count("caption") == tags.count("thead")
+    identifiers = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
+    assert len(set(identifiers)) == len(identifiers)
+
+
+def test_the_worst_case_and_the_headlines_stand_out(full):
+    *_, (_, _, page, text) = full
+    parsed = Page(page)
+    marked = [attributes for tag, attributes in parsed.tags if tag == "tr" and attributes.get("class") == "worst"]
+    assert len(marked) == 4  # all but the table over all classes of the copy that protects one of them
+    headlines = [attributes for tag, attributes in parsed.tags if attributes.get("class") == "headline"]
+    assert len(headlines) == 4
+    assert text.count("**Error-minimizing noise") == 4
+
+
+def test_a_copy_that_protects_some_classes_has_no_judgement_over_all(full):
+    *_, (_, _, page, _) = full
+    assert ["tiny", "none", "–", "80.00 ± 0.00", "54.67 ± 0.00", "–", "54.67", "3"] in Page(page).cells
+
+
+def test_many_classes_are_told_in_a_table(tmp_path):
+    names = tuple(f"person {number:02}" for number in range(60))
+    changes = {"classes": names, "form": "class-wise", "variant": "2 classes"}
+    runs = [
+        *by_class("none", "none", ((90,) * 60,), classes=names),
+        *by_class("error-minimizing", "none", ((90,) * 58 + (3, 7),), **changes),
+    ]
+    covered = {"error-minimizing noise (class-wise, 8/255, 2 classes)": frozenset(names[-2:])}
+    folder, _, page, _ = report(tmp_path, runs, covered=covered)
+    assert not [name for name in folder.list() if "classes-1" in name and "confusion" not in name]
+    rows = [row for row in Page(page).cells if row[0].startswith("person")]
+    assert rows[:2] == [["person 58", "yes", "3.00", "90.00"], ["person 59", "yes", "7.00", "90.00"]]
+    assert len(rows) == 50
+    assert "the first 50 of 60" in page

@@ -1,0 +1,88 @@
+"""Tables on what stands around the results: stored bytes, settings, versions, every run."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from infra.errors import one_line
+from schemas.report import ProtectedSet, ReportContext
+from tasks.report.display import MISSING, accuracy, copy_name, display_frame, listing
+from tasks.report.tables import Table
+
+STORED_HEAD = (
+    *("Copy", "Samples", "Changed", "Budget, 1/255", "L-inf, 1/255", "Largest L2, 1/255"),
+    *("Mean L2", "PSNR, dB", "SSIM", "Fit's error"),
+)
+
+
+def stored_table(context: ReportContext) -> Table:
+    """What was measured on the stored bytes of each protected copy."""
+    rows = tuple(
+        (
+            copy_name(copy.model_dump()),
+            f"{copy.samples}",
+            f"{copy.changed}",
+            f"{copy.epsilon} (L2)" if copy.norm == "l2" else f"{copy.epsilon}",
+            f"{copy.max_abs_change}",
+            f"{copy.max_l2:.1f}",
+            f"{copy.mean_l2:.3f}",
+            accuracy(copy.psnr),
+            MISSING if copy.ssim is None else f"{copy.ssim:.4f}",
+            _fit_error(copy),
+        )
+        for copy in context.protected
+    )
+    caption = "Change of the stored pictures against the originals; mean L2 over pictures with values in 0 to 1"
+    return Table(caption, STORED_HEAD, rows, frozenset(range(1, len(STORED_HEAD))))
+
+
+def _fit_error(copy: ProtectedSet) -> str:
+    error = MISSING if copy.noise_error is None else f"{copy.noise_error:.3f}"
+    return f"{error} (not converged)" if copy.converged is False else error
+
+
+def about_table(frame: pd.DataFrame, context: ReportContext, created: str) -> Table:
+    """Versions, seeds, devices and time."""
+
+    def distinct(name: str) -> str:
+        return listing([one_line(str(value)) for value in frame[name].drop_duplicates()], limit=20)
+
+    rows = [
+        ("Written", created),
+        ("Time taken", f"{context.seconds:.1f} s"),
+        ("Runs", f"{len(frame)}"),
+        ("Seeds", distinct("seed")),
+        ("Classes", distinct("classes")),
+        ("Devices", distinct("device")),
+        ("Precision", distinct("precision")),
+        *((one_line(name), one_line(version)) for name, version in context.versions.items()),
+    ]
+    return Table("Versions, seeds and time", ("What", "Value"), tuple(rows))
+
+
+def runs_table(frame: pd.DataFrame) -> Table:
+    """Every row of the frame, `inputs` cut to 12 digits."""
+    shown = display_frame(frame)
+    shown["inputs"] = shown["inputs"].str[:12]
+    numbers = frozenset(at for at, dtype in enumerate(frame.dtypes) if dtype.kind in "if")
+    rows = tuple(tuple(one_line(text) or MISSING for text in row) for row in shown.itertuples(index=False))
+    return Table(f"All {len(frame)} runs; accuracies in percent", tuple(frame.columns), rows, numbers)
+
+
+def settings_table(context: ReportContext) -> Table:
+    """The configuration, flat."""
+    return Table("What was asked for", ("Setting", "Value"), tuple(_flat(context.settings)))
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as (dotted name, JSON text) pairs."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, Sequence) and any(isinstance(inner, Mapping) for inner in value):
+        for number, inner in enumerate(value, start=1):
+            yield from _flat(inner, f"{name}.{number}")
+    elif name:
+        yield one_line(name), one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
