@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import demo, evaluate, plan, protect, report, status, verify
+from flows.cli import demo, evaluate, plan, protect, report, reproduce, status, verify
 from infra.errors import UnlearnableError, one_line
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # the base of all usage errors; typer does not export it
@@ -30,6 +30,7 @@ app.command("plan")(plan.command)
 app.command("protect")(protect.command)
 app.command("verify")(verify.command)
 app.command("evaluate")(evaluate.command)
+app.command("reproduce")(reproduce.command)
 app.command("status")(status.command)
 app.command("report")(report.command)
 
