@@ -6,10 +6,11 @@ from flows.evaluate import evaluate
 from flows.protect import protect
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
-from schemas.evaluate import EvaluateConfig, Evaluation, TinyVictim
+from schemas.evaluate import EvaluateConfig, Evaluation
 from schemas.noise import ErrorMinimizing, NoiseMethod, RandomNoise
 from schemas.protect import DeviceName, ProtectConfig
 from schemas.recipe import TinyRecipe
+from schemas.victims import TinyVictim
 
 _DIGITS = SourceSpec(url="digits")
 _TEST = SourceSpec(url="digits", split="test")

@@ -10,8 +10,9 @@ from infra.devices import cores_shared_by, pick_device, slots
 from infra.runners import map_tasks
 from schemas.evaluate import EvaluateConfig, Evaluation
 from schemas.report import ReportContext
-from tasks.evaluate import sets
+from tasks.evaluate import feasibility, probes, sets
 from tasks.evaluate.cells import cells, steps
+from tasks.evaluate.early_stopping import with_early_stopping
 from tasks.evaluate.measure import name_of, require_distinct
 from tasks.evaluate.stage import measure_copy, train_victim
 from tasks.report.stage import write_evaluation
@@ -24,14 +25,18 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     started = time.perf_counter()
     check_workspace(config.workspace, config.protected, (config.clean.url, config.test.url))
     sets.forget()
+    probes.forget()
+    feasibility.check(config)
     workers = slots(pick_device(config.device))
     copies = map_tasks(measure_copy, config.protected, workers, "protected copies", config=config).results
     require_distinct(copies)
 
-    progress.start("evaluate", steps(config), "epochs")
+    chosen = cells(config, frozenset(filter(sets.is_parted, config.protected)))
+    progress.start("evaluate", steps(chosen), "epochs")
     with cores_shared_by(workers):
-        runs = map_tasks(train_victim, cells(config), workers, "victims", config=config).results
+        trained = map_tasks(train_victim, chosen, workers, "victims", config=config).results
     progress.finish("evaluate")
+    runs = with_early_stopping(config, trained)
 
     context = ReportContext(
         title=name_of(config.clean),

@@ -1,14 +1,17 @@
 """`unlearnable evaluate`."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
 import typer
 
-from flows.cli import console, options
+from flows.cli import console, options, suites
 from flows.cli.job import source_fields
 from infra.errors import ConfigurationError
-from schemas import evaluate as schemas
-from schemas.evaluate import EvaluateConfig, Evaluation
+from schemas.evaluate import EvaluateConfig, Evaluation, Part
+
+PARTS: tuple[str, ...] = get_args(Part)
+MEMORY: tuple[str, ...] = get_args(EvaluateConfig.model_fields["memory"].annotation)
 
 
 def command(
@@ -17,13 +20,42 @@ def command(
     test: Annotated[str, typer.Option(help="Clean pictures to test on.")],
     workspace: options.Workspace,
     test_split: Annotated[str | None, typer.Option(help="Split of the test pictures.", show_default="test")] = None,
-    victims: Annotated[str | None, typer.Option(help="tiny,resnet18", show_default="tiny")] = None,
-    countermeasures: Annotated[str | None, typer.Option(help="none,grayscale,jpeg-10", show_default="none")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Runs of each cell.", show_default="3")] = None,
+    victims: Annotated[
+        str | None, typer.Option(help=f"Networks to train: {', '.join(suites.VICTIMS)}.", show_default="tiny")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help=f"Dataset family whose recipe trains them: {', '.join(suites.FAMILIES)}.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of every victim.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help=f"{', '.join(suites.PRETRAINED)}: a classification network of torchvision's.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help=f"{', '.join(suites.PRETRAINED)}: file with its pretrained weights.")
+    ] = None,
+    countermeasures: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What is done to training: {', '.join(suites.COUNTERMEASURES)}, many with a value behind their "
+            f"name (jpeg-30); or the suites {', '.join(suites.SUITES)}.",
+            show_default="none",
+        ),
+    ] = None,
+    parts: Annotated[
+        str | None,
+        typer.Option(help=f"What of a partly protected copy to train on: {', '.join(PARTS)}.", show_default="all"),
+    ] = None,
+    pairs: Annotated[str | None, typer.Option(help="Pairs of faces to verify: a file of key_a, key_b, same.")] = None,
+    pairs_pictures: Annotated[str | None, typer.Option(help="Clean pictures that the keys of the pairs name.")] = None,
+    pairs_split: Annotated[str | None, typer.Option(help="Split of those pictures.", show_default="test")] = None,
+    backdoor: Annotated[bool, typer.Option("--backdoor", help="Also try class-wise noise as a trigger.")] = False,
+    seeds: Annotated[int | None, typer.Option(help="Runs of each cell.", show_default="3")] = None,
     format_: options.Format = None,
     label_field: options.LabelField = None,
     image_field: options.ImageField = None,
+    memory: Annotated[
+        str | None, typer.Option(help=f"Where training pictures lie: {', '.join(MEMORY)}.", show_default="auto")
+    ] = None,
     device: options.Device = None,
     config: options.Config = None,
     json_: options.Json = False,
@@ -31,23 +63,31 @@ def command(
 ) -> None:
     """Train victims on protected and on clean pictures, test them on clean ones, and write a report."""
     del debug
-    fields = source_fields(test, test_split or "test", None, format_, label_field, None)
+    file = options.read_config(config)
+    named = options.names(countermeasures)
     given = {
         "protected": dest,
         "clean": source_fields(clean, None, None, format_, label_field, image_field),
-        "test": fields,
+        "test": source_fields(
+            test, test_split or _stated(file, "test", "split") or "test", None, format_, label_field, image_field
+        ),
         "workspace": workspace,
-        "victims": victim_fields(victims, epochs),
-        "countermeasures": countermeasure_fields(countermeasures),
+        "victims": suites.victims(
+            options.names(victims),
+            file.get("victims"),
+            recipe={"family": recipe, "epochs": epochs},
+            weights={"backbone": backbone, "weights": None if weights is None else str(weights)},
+        ),
+        "countermeasures": None if named is None else suites.countermeasures(named),
+        "parts": options.names(parts),
+        "pairs": _pairs_fields(pairs, pairs_pictures, pairs_split, file),
+        "backdoor": backdoor or None,
         "seeds": seeds,
+        "memory": memory,
         "device": device,
     }
-    built = options.build(EvaluateConfig, options.merge(options.read_config(config), given))
-    from infra.devices import pick_device
-    from tasks.rewrite.places import check_workspace
-
-    check_workspace(built.workspace, built.protected, (built.clean.url, built.test.url))
-    pick_device(built.device)
+    built = options.build(EvaluateConfig, options.merge(file, given))
+    _check(built)
     from flows.evaluate import evaluate
     from infra.orchestration import start_server
 
@@ -57,36 +97,37 @@ def command(
     tell(result, json_)
 
 
-def victim_fields(text: str | None, epochs: int | None) -> list[dict[str, Any]] | None:
-    """`tiny,resnet18` as fields of victims, with their own recipe but for the epochs, if stated."""
-    kinds = options.names(text)
-    if kinds is None:
-        if epochs is None:
-            return None
-        kinds = ["tiny"]
-    known = options.kinds(schemas.Victim)
-    strangers = [kind for kind in kinds if kind not in known]
-    if strangers:
-        raise ConfigurationError(f"no victim is called {strangers[0]}", f"take from {', '.join(known)}")
-    return [options.merge({"kind": kind}, {"recipe": {"epochs": epochs}}) for kind in kinds]
+def _pairs_fields(
+    pairs: str | None, pictures: str | None, split: str | None, file: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Fields of the pairs. Raises ConfigurationError where neither an option nor the configuration file says one."""
+    if pairs is None and pictures is None and split is None:
+        return None
+    if pairs is None and _stated(file, "pairs", "file") is None:
+        raise ConfigurationError("--pairs-pictures and --pairs-split go with --pairs", "give the file of the pairs")
+    if pictures is None and _stated(file, "pairs", "pictures") is None:
+        raise ConfigurationError("the pairs name pictures by their keys", "give the pictures with --pairs-pictures")
+    split = split or _stated(file, "pairs", "pictures", "split") or "test"
+    return {"file": pairs, "pictures": {"url": pictures, "split": split}}
 
 
-def countermeasure_fields(text: str | None) -> list[dict[str, Any]] | None:
-    """`none,jpeg-10` as fields of countermeasures: a number after the kind is the kind's own parameter."""
-    stated = options.names(text)
-    return None if stated is None else [_countermeasure(name) for name in stated]
+def _stated(file: Any, *path: str) -> Any:
+    """What a configuration file states at `path`; None when it states nothing there."""
+    for name in path:
+        file = file.get(name) if isinstance(file, dict) else None
+    return file
 
 
-def _countermeasure(name: str) -> dict[str, Any]:
-    known = options.kinds(schemas.Countermeasure)
-    if name in known:
-        return {"kind": name}
-    kind, _, number = name.rpartition("-")
-    parameters = [field for field in known[kind].model_fields if field != "kind"] if kind in known else []
-    if not parameters or not number.isdecimal():
-        problem = f"no countermeasure is called {name}"
-        raise ConfigurationError(problem, f"take from {', '.join(known)}; jpeg-10 is JPEG at quality 10")
-    return {"kind": kind, parameters[0]: int(number)}
+def _check(config: EvaluateConfig) -> None:
+    """What can be said before anything of the machinery is started. Raises ConfigurationError."""
+    from infra.devices import pick_device
+    from tasks.rewrite.places import check_workspace
+
+    others = [config.pairs.pictures] if config.pairs else []
+    others += [config.beside.train, config.beside.test] if config.beside else []
+    sources = [each.url for each in (config.clean, config.test, *others)]
+    check_workspace(config.workspace, config.protected, sources)
+    pick_device(config.device)
 
 
 def tell(result: Evaluation, json_: bool) -> None:

@@ -21,7 +21,7 @@ from tests.tasks.shard.helpers import picture, tarred
 
 SCRIPT = Path(sys.executable).parent / "unlearnable"
 KEY = "a key for the tests only"
-PROGRESS = ("warning: ", "index: ", "fit: ", "rewrite: ", "verify: ", "evaluate: ")
+PROGRESS = ("warning: ", "index: ", "fit: ", "rewrite: ", "verify: ", "evaluate: ", "reproduce: ")
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,16 @@
 """`evaluate`, `status` and `report` on the command line."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from flows.status import JobStatus
-from tests.flows.cli_helpers import KEY, Places, tree, unlearnable
+from tests.flows.cli_helpers import KEY, Places, refuse, tree, unlearnable
+from tests.tasks.shard.helpers import picture
+
+SIDES = ("left", "right")
+QUICK = ("--epochs", 1, "--seeds", 1)
 
 RESULT_KEYS = {
     "dataset",
@@ -27,7 +32,7 @@ RESULT_KEYS = {
 def evaluate(places: Places) -> tuple[object, ...]:
     """Arguments of the quickest evaluation of protected digits."""
     command = ("evaluate", places.destination, "--clean", "digits", "--test", "digits")
-    return (*command, "--workspace", places.workspace, "--epochs", 1, "--seeds", 1)
+    return (*command, "--workspace", places.workspace, *QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +112,67 @@ class TestEvaluate:
         said = cli("report", done[0].workspace, "--export", tmp_path / "file")
         assert said.status == 2
         assert f"can't export to {tmp_path / 'file'}" in said.error
+
+
+def test_samples_of_several_pictures_are_read_alike_for_training_and_for_the_test(cli, places):
+    for name, first in (("a.tar", 0), ("b.tar", 8)):
+        keys = [f"s{i:02d}" for i in range(first, first + 8)]
+        sides = [(f"{key}.{side}.png", picture(int(key[1:]) + (side == "right"))) for key in keys for side in SIDES]
+        labels = [(f"{key}.cls", b"%d" % (i % 2)) for i, key in enumerate(keys)]
+        places.put(name, sorted([*sides, *labels]))
+    assert cli(*places.protect, "--image-field", "left.png").status == 0
+    command = ("evaluate", places.destination, "--clean", places.source, "--test", places.source)
+    said = cli(*command, "--workspace", places.workspace, *QUICK, "--image-field", "left.png", "--json")
+    assert said.status == 0, said
+    assert len(said.json["results"]) == 2
+
+
+class TestConfigurationFile:
+    """What a file states holds where no option says otherwise."""
+
+    @pytest.fixture
+    def command(self, done, tmp_path):
+        """An evaluation whose file states victims and the split of the test pictures."""
+        narrow = {"kind": "tiny", "widths": [4, 8, 8, 8], "recipe": {"epochs": 5, "batch_size": 16}}
+        file = tmp_path / "config.json"
+        file.write_text(json.dumps({"victims": [narrow], "test": {"split": "train", "limit": 50}, "seeds": 2}))
+        places, _ = done
+        given = ("evaluate", places.destination, "--clean", "digits", "--test", "digits", "--json")
+        return (*given, "--workspace", tmp_path / "w", "--config", file)
+
+    def test_an_option_changes_what_it_names_and_no_more(self, cli, command, tmp_path):
+        rows = cli(*command, "--epochs", 1).json["results"]
+        assert {(row["victim"], row["epochs"]) for row in rows} == {("tiny-w4-8-8-8", 1)}
+        assert {row["seed"] for row in rows} == {0, 1}
+        (record, *_) = [json.loads(path.read_text()) for path in (tmp_path / "w" / "evaluate").glob("*.json")]
+        assert record["test_samples"] == 50
+
+    def test_a_split_on_the_command_line_wins(self, cli, command, tmp_path):
+        assert cli(*command, "--epochs", 1, "--seeds", 1, "--test-split", "nowhere").status != 0
+        assert cli(*command, "--epochs", 1, "--seeds", 1, "--victims", "tiny").json["results"][0]["victim"] == "tiny"
+
+
+class TestBadUsage:
+    @pytest.mark.parametrize(
+        ("more", "needles"),
+        [
+            (("--recipe", "mnist"), ("victims.0.tiny.recipe.family", "cifar10", "mnist")),
+            (("--victims", "resnet19"), ("no victim is called resnet19", "did you mean resnet18?")),
+            (("--victims", ","), ("victims",)),
+            (("--countermeasures", "jpg-10"), ("no countermeasure is called jpg-10", "did you mean jpeg-10?")),
+            (("--countermeasures", "tier-d"), ("no countermeasure is called tier-d", "did you mean tier-")),
+            (("--countermeasures", ","), ("countermeasures",)),
+            (("--parts", "all,some"), ("parts.1", "some", "protected")),
+            (("--memory", "disk"), ("memory", "disk", "streamed")),
+            (("--weights", "file.pt"), ("--weights", "linear-probe, fine-tuned")),
+            (("--victims", "tiny", "--backbone", "resnet50"), ("--backbone", "linear-probe, fine-tuned")),
+            (("--pairs", "pairs.tsv"), ("--pairs-pictures",)),
+            (("--pairs-pictures", "digits"), ("--pairs",)),
+        ],
+    )
+    def test_it_is_refused_before_anything_is_started(self, cli, places, more, needles):
+        refuse(cli, places, 2, *needles, command=(*evaluate(places), *more))
+        assert not places.workspace.exists()
 
 
 @pytest.mark.parametrize("command", ["status", "report"])

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +15,15 @@ from flows.evaluate import evaluate
 from infra.devices import cores_shared_by, pick_device, slots
 from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder
+from schemas.countermeasures import EarlyStopping, Grayscale, Jpeg, NoCountermeasure
 from schemas.dataset import SourceSpec
-from schemas.evaluate import (
-    EvaluateConfig,
-    Grayscale,
-    Jpeg,
-    NoCountermeasure,
-    ReportRecord,
-    TinyRecipe,
-    TinyVictim,
-    VictimRun,
-)
+from schemas.evaluate import EvaluateConfig, ReportRecord, VictimRun
 from schemas.noise import NoiseBudget, RandomNoise
+from schemas.recipe import TinyRecipe
+from schemas.victims import TinyVictim
 from tasks.evaluate import sets, stage
 from tasks.evaluate.cells import cells
+from tasks.evaluate.kept import KeptRun
 from tests.tasks.rewrite.helpers import config_of, folder_source, protect_all
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -205,10 +201,11 @@ def test_test_pictures_of_other_classes_are_refused(copies, tmp_path, no_trainin
 
 
 def test_a_victim_that_diverges_is_recorded_and_does_not_stop_the_others(copies, tmp_path, states, monkeypatch):
-    wild = VICTIM.model_copy(update={"recipe": VICTIM.recipe.model_copy(update={"lr": 1e30})})
+    wild = VICTIM.model_copy(update={"widths": (4, 8, 8, 4), "recipe": VICTIM.recipe.model_copy(update={"lr": 1e30})})
     config = evaluation(copies[:1], tmp_path / "w", victims=(wild, VICTIM), countermeasures=MEASURES[:1], seeds=1)
     result = evaluate(config)
     assert [run.diverged for run in result.runs] == [True, True, False, False]
+    assert [len(run.curve) for run in result.runs] == [1, 1, 2, 2]
     assert all(np.array(run.confusion).sum() == 90 for run in result.runs)
     assert "diverged" in Path(result.report.report).with_suffix(".md").read_text()
     states.clear()
@@ -221,10 +218,10 @@ def test_a_victim_that_diverges_is_recorded_and_does_not_stop_the_others(copies,
 def test_one_failed_victim_fails_the_flow_and_keeps_the_others(copies, tmp_path, monkeypatch):
     run = stage.victim.run
 
-    def fail(kind, countermeasure, training, test, seed, on_epoch):
-        if seed == 1:
+    def fail(*arguments):
+        if arguments[4] == 1:
             raise RuntimeError("out of memory")
-        return run(kind, countermeasure, training, test, seed, on_epoch)
+        return run(*arguments)
 
     config = evaluation(copies[:1], tmp_path / "w", countermeasures=MEASURES[:1])
     with monkeypatch.context() as patch:
@@ -233,6 +230,55 @@ def test_one_failed_victim_fails_the_flow_and_keeps_the_others(copies, tmp_path,
             evaluate(config)
     assert not (tmp_path / "w" / "reports").exists()
     assert len(list((tmp_path / "w" / "evaluate").iterdir())) == 2
+
+
+def test_a_run_that_was_stopped_goes_on_and_ends_as_one_that_was_not(finished, tmp_path, monkeypatch):
+    config, result = finished
+    cell = cells(config)[0]
+    alone = config.model_copy(update={"workspace": str(tmp_path)})
+    monkeypatch.setattr(stage, "KeptRun", partial(KeptRun, every=0))
+    advance, tested = stage.progress.advance, []
+
+    def until_the_power_is_gone(name, amount, note=""):
+        tested.extend([note] if note.startswith("test") else [])
+        if len(tested) == 2:
+            tested.append("stop")
+            raise RuntimeError("the power is gone")
+        advance(name, amount, note)
+
+    monkeypatch.setattr(stage.progress, "advance", until_the_power_is_gone)
+    with cores_shared_by(slots(pick_device("cpu"))):
+        with pytest.raises(RuntimeError, match="power"):
+            stage.train_victim.fn(cell, alone)
+        assert [path.suffix for path in (tmp_path / "evaluate").iterdir()] == [".safetensors"]
+        run = stage.train_victim.fn(cell, alone)
+    assert tested.index("stop") == 2
+    assert len(tested) == 4, "the second epoch alone is trained again"
+    unbroken = next(each for each in result.runs if each.inputs == run.inputs)
+    assert run.model_copy(update={"seconds": unbroken.seconds}) == unbroken
+    assert [path.suffix for path in (tmp_path / "evaluate").iterdir()] == [".json"]
+
+
+def test_early_stopping_is_the_plain_runs_at_their_best_epoch(finished, states):
+    config, result = finished
+    measures = (EarlyStopping(), NoCountermeasure())
+    found = evaluate(config.model_copy(update={"countermeasures": measures})).runs
+    assert states["victims"] == ["Cached"] * 6
+    stopped = {(*key_of(run)[:2], run.seed): run for run in found if run.countermeasure == "early-stopping"}
+    plain = {(*key_of(run)[:2], run.seed): run for run in result.runs if run.countermeasure == "none"}
+    assert stopped.keys() == plain.keys()
+    for key, run in stopped.items():
+        assert run.test_accuracy == plain[key].peak_test_accuracy == run.peak_test_accuracy
+        best = run.curve[run.epochs - 1]
+        assert (best.test_accuracy, best.train_accuracy) == (run.test_accuracy, run.train_accuracy)
+        assert 100 * np.array(run.confusion).trace() / 90 == pytest.approx(run.test_accuracy)
+
+
+def test_early_stopping_alone_leaves_no_row_of_plain_training(finished, no_training):
+    config, _ = finished
+    found = evaluate(config.model_copy(update={"countermeasures": (EarlyStopping(),)})).runs
+    assert {run.countermeasure for run in found} == {"early-stopping"}
+    assert len(found) == 6
 
 
 def test_a_copy_that_was_made_again_in_the_same_process_is_looked_at_again(tmp_path):

@@ -10,7 +10,9 @@ from flows.protect import protect
 from infra.errors import StorageError
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
-from schemas.evaluate import EvaluateConfig, TinyRecipe, TinyVictim
+from schemas.evaluate import EvaluateConfig
+from schemas.recipe import TinyRecipe
+from schemas.victims import TinyVictim
 from tasks.rewrite.audit import audit
 from tests.tasks.rewrite.helpers import TWO_PHASE, config_of, folder_source, protect_all, shards_of, tar_source
 
