@@ -17,6 +17,10 @@ CPU = {
         "PGD step, share of the convolution limit": ">= 90 %",
         "training step over textbook": ">= 2 x",
     },
+    "trainer": {
+        "training with its test over textbook, resnet18": ">= 2 x",
+        "training with its test over textbook, tiny": ">= 2 x",
+    },
     "rewriting": {
         "rewriting at 32 px, share of the codec's rate": ">= 80 %",
         "rewriting at 32 px, two workers over one": ">= 1.8 x",
@@ -32,7 +36,11 @@ CPU = {
         "peak memory, two-phase, 2,000 to 50,000 pictures": "<= 10 %",
     },
 }
-GPU = {"PGD step, share of the matrix rate": ">= 40 %"}
+# The same for each GPU: the result files are called after their benchmark and the GPU.
+GPU = {
+    "engine": {"PGD step, share of the matrix rate": ">= 40 %"},
+    "trainer": {"paper's victim recipe, test every epoch": "<= 60 s"},
+}
 HEAD = ("what", "required", "measured", "verdict", "result", "device", "date")
 
 
@@ -64,9 +72,11 @@ def protection_row() -> tuple[str, ...]:
     return (check.name, check.required, check.measured, check.verdict, *source)
 
 
-def gpu_files(quick: bool) -> Iterator[str]:
-    """Names of the engine's results on GPUs."""
-    yield from sorted(file.stem for file in _folder(quick).glob("engine-*.json") if file.stem != "engine-cpu")
+def gpu_files(quick: bool) -> Iterator[tuple[str, dict[str, str]]]:
+    """Names of the results on GPUs, and what each has to tell."""
+    for benchmark, wanted in GPU.items():
+        names = sorted(file.stem for file in _folder(quick).glob(f"{benchmark}-*.json"))
+        yield from ((name, wanted) for name in names if name != "engine-cpu")
 
 
 def _folder(quick: bool) -> Path:
@@ -77,7 +87,7 @@ def main() -> None:
     quick = _bench.arguments(__doc__).quick
     on_cpu = [row for file, wanted in CPU.items() for row in rows(file, wanted, quick)]
     _bench.print_table("Required of a CPU", HEAD, [*on_cpu, protection_row()])
-    on_gpus = [row for file in gpu_files(quick) for row in rows(file, GPU, quick)]
+    on_gpus = [row for file, wanted in gpu_files(quick) for row in rows(file, wanted, quick)]
     if on_gpus:
         _bench.print_table("Required of a GPU", HEAD, on_gpus)
 

@@ -10,9 +10,9 @@ from benchmarks.studies import lab
 from benchmarks.studies.lab import Cell, Made, Set
 from benchmarks.studies.making import Protection, protect
 from schemas.dataset import SourceSpec
-from schemas.evaluate import TinyVictim
 from schemas.noise import ErrorMinimizing
 from schemas.recipe import TinyRecipe
+from schemas.victims import TinyVictim
 from tasks.evaluate import data as pictures
 
 WIDTHS = (16, 32, 64, 64)

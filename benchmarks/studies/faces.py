@@ -12,8 +12,8 @@ import torch
 from benchmarks.studies import lab
 from benchmarks.studies.lab import DATA, Cell, Made, Set
 from benchmarks.studies.product import protected
-from schemas.evaluate import TinyVictim
 from schemas.recipe import TinyRecipe
+from schemas.victims import TinyVictim
 
 SIZE = 40
 VICTIM = TinyVictim(recipe=TinyRecipe(epochs=20))

@@ -10,9 +10,9 @@ from benchmarks.studies import lab
 from benchmarks.studies.forms import test_set, train_set
 from benchmarks.studies.lab import SMALL, Cell, Made, Set
 from benchmarks.studies.making import Protection, protect
-from schemas.evaluate import ResNet18Victim, Victim
 from schemas.noise import ErrorMinimizing
 from schemas.recipe import TinyRecipe
+from schemas.victims import ResNet18Victim, Victim
 
 # A quarter of ResNet-18's width: another architecture, at the price of the small net.
 NARROW = ResNet18Victim(width=16, recipe=TinyRecipe(epochs=8))
