@@ -1,6 +1,6 @@
 """How a network is trained."""
 
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,9 @@ _FAMILIES: dict[str, dict[str, Any]] = {
 
 class Recipe(Schema):
     """How a victim is trained. Defaults: the paper's recipe for the `family` (section 4, appendix A)."""
+
+    # What a family does not set in a recipe of its own.
+    own: ClassVar[frozenset[str]] = frozenset()
 
     family: Family = Field(
         default="cifar10",
@@ -68,11 +71,14 @@ class Recipe(Schema):
         if not isinstance(given, dict):
             return given
         stated = cast(dict[str, Any], given)
-        return _FAMILIES.get(str(stated.get("family")), {}) | stated
+        family = _FAMILIES.get(str(stated.get("family", cls.model_fields["family"].default)), {})
+        return {name: value for name, value in family.items() if name not in cls.own} | stated
 
 
 class TinyRecipe(Recipe):
     """The same fields with the small nets' defaults: they need a short, steep schedule, and no augmentation."""
+
+    own: ClassVar[frozenset[str]] = frozenset({"epochs"})
 
     epochs: int = Field(default=12, ge=1, description="Passes over the training pictures.")
     batch_size: int = Field(default=64, ge=2, description="Pictures a batch.")
@@ -93,3 +99,27 @@ class ScreenRecipe(TinyRecipe):
     """The small nets' recipe, cut to what the screening net needs."""
 
     epochs: int = Field(default=6, ge=1, description="Passes over the training pictures.")
+
+
+class FacesRecipe(Recipe):
+    """The same fields, of the faces' family where none is given."""
+
+    family: Family = Field(
+        default="faces",
+        description="Dataset family whose published recipe the fields that are not given are taken from.",
+    )
+
+
+class LinearProbeRecipe(Recipe):
+    """The same fields for one linear layer on features that stay."""
+
+    own: ClassVar[frozenset[str]] = frozenset({"epochs"})
+
+    epochs: int = Field(default=20, ge=1, description="Passes over the training pictures.")
+    lr: float = Field(default=0.1, gt=0, description="Peak learning rate of SGD.")
+
+
+class FineTuneRecipe(LinearProbeRecipe):
+    """The same fields for a network that starts from pretrained weights."""
+
+    lr: float = Field(default=0.01, gt=0, description="Peak learning rate of SGD.")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.base import Schema
-from schemas.recipe import Recipe, ScreenRecipe, TinyRecipe
+from schemas.recipe import FacesRecipe, FineTuneRecipe, LinearProbeRecipe, Recipe, ScreenRecipe, TinyRecipe
 
 TINY_WIDTHS = (32, 64, 128, 128)
 RESNET18_WIDTH = 64
@@ -122,7 +122,7 @@ class InceptionResNetVictim(Schema):
     """Inception-ResNet v1 with embeddings of 512 dimensions: the paper's victim for faces. From 75 pixels on."""
 
     kind: Literal["inception-resnet-v1"] = "inception-resnet-v1"
-    recipe: Recipe = Field(default=Recipe(family="faces"), description="How it is trained.")
+    recipe: FacesRecipe = Field(default=FacesRecipe(), description="How it is trained.")
 
     @property
     def name(self) -> str:
@@ -146,7 +146,7 @@ class LinearProbeVictim(_Pretrained):
     """A pretrained network, frozen, and a linear layer that is trained on its features."""
 
     kind: Literal["linear-probe"] = "linear-probe"
-    recipe: Recipe = Field(default=Recipe(epochs=20, lr=0.1), description="How the linear layer is trained.")
+    recipe: LinearProbeRecipe = Field(default=LinearProbeRecipe(), description="How the linear layer is trained.")
 
     @property
     def name(self) -> str:
@@ -158,7 +158,7 @@ class FineTunedVictim(_Pretrained):
     """A pretrained network, trained further in all its layers, with a new last layer."""
 
     kind: Literal["fine-tuned"] = "fine-tuned"
-    recipe: Recipe = Field(default=Recipe(epochs=20, lr=0.01), description="How the network is trained further.")
+    recipe: FineTuneRecipe = Field(default=FineTuneRecipe(), description="How the network is trained further.")
 
     @property
     def name(self) -> str:

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 from flows.paper.parts import LARGE, error_minimizing
 from schemas.experiments import Experiment, Noise, PaperResult
-from schemas.recipe import Recipe
 from schemas.victims import InceptionResNetVictim
 
 _PROTECTED = 50
-_VICTIM = InceptionResNetVictim(recipe=Recipe(family="faces"))
+_VICTIM = InceptionResNetVictim()
 _SOME = Noise(
     method=error_minimizing("class-wise", "webface"),
     budget=LARGE,

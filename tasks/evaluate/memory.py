@@ -9,7 +9,7 @@ from tasks.evaluate import shard_sets
 from tasks.rewrite.audit import manifest_of
 
 _MARGIN = 0.5  # part of the free memory that pictures may take: networks, batches and other programs need some too
-_MADE = 3  # sets that are under way besides those that are kept: pictures being loaded, and treated copies
+TREATED = 4  # treated sets that are kept for their next seed
 
 
 def streams(config: EvaluateConfig, size: int) -> bool:
@@ -28,12 +28,14 @@ def streams(config: EvaluateConfig, size: int) -> bool:
 def fits(config: EvaluateConfig, size: int) -> bool:
     """True when the originals, all copies and what is made of them fit where they have to lie.
 
-    Decided once for all runs of an evaluation: runs on pictures in memory don't compare with those that stream.
+    Decided once for all runs of an evaluation: runs on pictures in memory don't compare with those that stream. With
+    other memory free it may come out otherwise, and runs that are done count for nothing then.
     """
     one = manifest_of(Folder(config.protected[0])).dataset.samples * size * size * 3
     device = pick_device(config.device)
-    host = _is_free(one * (1 + len(config.protected) + _MADE), machine.free_memory())
-    return host and (device.type == "cpu" or _is_free(one * _MADE, free_memory(device)))
+    made = TREATED + 1  # and one that is being loaded
+    host = _is_free(one * (1 + len(config.protected) + made), machine.free_memory())
+    return host and (device.type == "cpu" or _is_free(one * made, free_memory(device)))
 
 
 def _is_free(needed: int, free: int | None) -> bool:

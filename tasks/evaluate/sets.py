@@ -17,7 +17,7 @@ from tasks.evaluate.data import Pictures
 from tasks.nn.batches import Resident
 from tasks.rewrite.audit import clean_spec, manifest_of
 
-_loaded = shared(16)(data.load)
+_loaded = shared(8)(data.load)
 _typical_side = shared(8)(data.typical_side)
 
 
@@ -62,7 +62,7 @@ def training_set(config: EvaluateConfig, copy: str | None, part: Part, clean_sha
     return _derived(config, copy, part, clean_share, size)
 
 
-@shared(4)
+@shared(memory.TREATED)
 def treated(
     config: EvaluateConfig,
     copy: str | None,

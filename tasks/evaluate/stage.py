@@ -16,7 +16,7 @@ from schemas.evaluate import EpochPoint, EvaluateConfig, VictimRun
 from schemas.protect import ProtectConfig
 from schemas.report import ProtectedSet
 from schemas.victims import Victim
-from tasks.evaluate import cost, measure, probes, sets, training, treatment, victim
+from tasks.evaluate import cost, measure, pretrained, probes, sets, training, treatment, victim
 from tasks.evaluate.cells import Cell
 from tasks.evaluate.kept import KeptRun
 from tasks.rewrite.audit import audit, manifest_of
@@ -47,7 +47,7 @@ def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
     inputs = digest(
         victim.VERSION,
         [pictures.digest(), test.digest(), *probe.digests()],
-        cell.victim,
+        [cell.victim.model_dump(mode="json"), pretrained.fingerprint(cell.victim)],
         [treatment.module_of(cell.countermeasure).VERSION, cell.countermeasure.model_dump(mode="json")],
         [cell.seed, device_kind(device), precision(device)],
     )

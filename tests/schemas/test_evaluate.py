@@ -301,3 +301,12 @@ class TestRun:
         later = {"part", "peak_confusion", "verification", "backdoor"}
         text = self.run().model_dump_json(exclude=later)
         assert VictimRun.model_validate_json(text) == self.run()
+
+
+def test_a_recipe_that_states_one_field_keeps_what_is_the_victims_own():
+    face = InceptionResNetVictim.model_validate({"recipe": {"epochs": 3}}).recipe
+    assert (face.epochs, face.family, face.crop_padding) == (3, "faces", 0)
+    probe = LinearProbeVictim.model_validate({"recipe": {"size": 224}}).recipe
+    assert (probe.size, probe.epochs, probe.lr) == (224, 20, 0.1)
+    tiny = TinyVictim.model_validate({"recipe": {"family": "svhn"}}).recipe
+    assert (tiny.epochs, tiny.schedule, tiny.flip) == (12, "one-cycle", False)

@@ -38,8 +38,8 @@ def free(monkeypatch):
     return lambda count: monkeypatch.setattr(machine, "free_memory", lambda: count)
 
 
-# The originals, the copy, one set being loaded and two treated ones, in half of what is free.
-LEAST = 2 * 5 * ONE
+# The originals, the copy, one set being loaded and those that are treated, in half of what is free.
+LEAST = 2 * (3 + memory.TREATED) * ONE
 
 
 @pytest.mark.parametrize(("count", "streamed"), [(LEAST, False), (LEAST - 1, True), (0, True), (None, False)])
@@ -75,7 +75,7 @@ def test_what_is_asked_for_is_done(place, free, asked, streamed):
 def test_on_a_gpu_they_have_to_fit_there_too(place, free, monkeypatch):
     free(1 << 60)
     monkeypatch.setattr(memory, "pick_device", lambda name: torch.device("cuda"))
-    for count, streamed in ((2 * 3 * ONE, False), (2 * 3 * ONE - 1, True)):
+    for count, streamed in ((LEAST - 4 * ONE, False), (LEAST - 4 * ONE - 1, True)):
         monkeypatch.setattr(memory, "free_memory", lambda device, count=count: count)
         sets.forget()
         assert memory.streams(config_for(place), SIDE) is streamed

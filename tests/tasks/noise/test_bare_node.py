@@ -71,12 +71,13 @@ import json
 from types import SimpleNamespace
 import torch
 import tasks.evaluate.victim
+from tasks.evaluate.treatment import Treatment
+from tasks.nn.batches import Resident
 
 victim = json.loads(sys.stdin.read(), object_hook=lambda fields: SimpleNamespace(**fields))
 images, labels = torch.zeros(8, 8, 8, 3, dtype=torch.uint8), torch.arange(8) % 2
-pictures = SimpleNamespace(images=images, labels=labels, classes=("a", "b"))
-none = SimpleNamespace(kind="none")
-result = tasks.evaluate.victim.run(victim, none, pictures, pictures, 0, lambda point: None)
+test = tasks.evaluate.victim.Examination(images, labels, 2)
+result = tasks.evaluate.victim.run(victim, Treatment(), Resident(images, labels), test, 0, lambda point: None)
 print(len(result.curve))
 assert not FORBIDDEN & {name.partition(".")[0] for name in sys.modules}
 """
