@@ -3,7 +3,8 @@
 The product holds pictures as uint8 on the device and augments whole batches there; its networks train in channels_last
 and, where that is native, in bf16. The textbook's loop takes pictures from a DataLoader that crops and flips each by
 torchvision's transforms, and trains the same network by the same recipe in fp32 and NCHW. An epoch and its test are
-timed apart. They are told together for 10,000 training pictures and a test of 2,000, in CIFAR-10's proportion.
+timed apart. They are told together for 10,000 training pictures and a test of 2,000, in CIFAR-10's proportion. On a CPU
+each side has the threads that the product gives to a network, which it trains side by side: one a core.
 
 On a GPU a whole epoch of the paper's recipe on CIFAR-10's 50,000 pictures is timed too, and its test on 10,000.
 """
@@ -21,15 +22,16 @@ from torchvision import transforms
 from benchmarks import _bench, _steps
 from benchmarks._bench import Check, Times
 from benchmarks._steps import Batch
-from infra.devices import device_kind, pick_device, precision
+from infra.devices import cores_shared_by, device_kind, pick_device, precision, slots
 from infra.machine import cores
 from schemas.recipe import Recipe
 from tasks.nn import augment, train
 from tasks.nn.batches import Resident
 from tasks.nn.train import Training
 
-BATCH, TESTED, TOGETHER = 128, 2000, (10_000, 2000)
-BATCHES = {"cpu": {"resnet18": 5, "tiny": 20}, "cuda": {"resnet18": 100, "tiny": 100}}
+BATCH, TOGETHER = 128, (10_000, 2000)
+BATCHES = {"cpu": {"resnet18": 2, "tiny": 8}, "cuda": {"resnet18": 100, "tiny": 100}}
+TESTED = {"cpu": 1000, "cuda": 10_000}
 NETWORKS = ("resnet18", "tiny")
 CIFAR10 = (50_000, 10_000)
 _RECIPE = Recipe(epochs=1_000_000)  # so that any number of epochs can be timed; the rate stays at its peak
@@ -171,13 +173,15 @@ def main() -> None:
     given = _bench.arguments(__doc__, device={"default": "auto", "help": "auto, cpu or cuda"})
     device = pick_device(given.device)
     kind, used = device_kind(device), precision(device)
-    repetitions, tested = (2, 128) if given.quick else (3, TESTED)
+    repetitions, tested = (2, 128) if given.quick else (3, TESTED[device.type])
     batches = dict.fromkeys(NETWORKS, 1) if given.quick else BATCHES[device.type]
-    found = {name: measure(name, device, batches[name], tested, repetitions) for name in NETWORKS}
-    of_paper = paper(device, repetitions) if device.type == "cuda" else None
+    with cores_shared_by(slots(device)):
+        threads = torch.get_num_threads()
+        found = {name: measure(name, device, batches[name], tested, repetitions) for name in NETWORKS}
+        of_paper = paper(device, repetitions) if device.type == "cuda" else None
     for name, figures in found.items():
         show(f"{name}, batch {BATCH}, {used} on {kind}", figures)
-    setting = {"device": kind, "batch": BATCH, "size": _steps.SIZE, "threads": torch.get_num_threads()}
+    setting = {"device": kind, "batch": BATCH, "size": _steps.SIZE, "threads": threads}
     figures = {**setting, **found, **({} if of_paper is None else {"paper_seconds": of_paper})}
     name = "trainer" if device.type == "cpu" else f"trainer-{_bench.suffix(kind)}"
     command = f"python -m benchmarks.trainer --device {device.type}"

@@ -10,20 +10,19 @@ from infra.devices import cores_shared_by, pick_device, slots
 from infra.runners import map_tasks
 from schemas.evaluate import EvaluateConfig, Evaluation
 from schemas.report import ReportContext
-from tasks.evaluate import feasibility, probes, sets
+from tasks.evaluate import feasibility, places, probes, sets
 from tasks.evaluate.cells import cells, steps
 from tasks.evaluate.early_stopping import with_early_stopping
 from tasks.evaluate.measure import name_of, require_distinct
 from tasks.evaluate.stage import measure_copy, train_victim
 from tasks.report.stage import write_evaluation
-from tasks.rewrite.places import check_workspace
 
 
 @flow(name="evaluate", flow_run_name="evaluate {config.protected}")
 def evaluate(config: EvaluateConfig) -> Evaluation:
     """Train victims on protected copies and on the clean pictures, test them on clean pictures, and report."""
     started = time.perf_counter()
-    check_workspace(config.workspace, config.protected, (config.clean.url, config.test.url))
+    places.check(config)
     sets.forget()
     probes.forget()
     feasibility.check(config)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from prefect import flow
 
-from flows.paper import catalogue, places
+from flows.paper import catalogue, checks
 from flows.paper.cells import Group, groups_of
 from flows.paper.copies import Copies
 from infra import progress
@@ -14,17 +14,20 @@ from infra.orchestration import log
 from infra.runners import map_tasks
 from infra.storage import Folder
 from schemas.evaluate import VictimRun
-from schemas.experiments import Experiment, Outcome, PaperResult, ReproduceConfig, Reproduced, ResultRecord
+from schemas.experiments import DataUsed, Experiment, Outcome, PaperResult, ReproduceConfig, Reproduced, ResultRecord
 from tasks.evaluate import outcomes, probes, sets
 from tasks.evaluate.stage import measure_cost, train_victim
 from tasks.report.paper import write_result
+
+Read = tuple[Experiment, tuple[VictimRun, ...], Outcome]
+SEEDS = ReproduceConfig.model_fields["seeds"].default
 
 
 @flow(name="reproduce", flow_run_name="reproduce {config.experiments} at {config.scale} scale")
 def reproduce(config: ReproduceConfig) -> Reproduced:
     """Run the experiments that are asked for, one table or figure after the other; what is done already is kept."""
     wanted = catalogue.chosen(config)
-    places.require(wanted, config)
+    checks.check(wanted, config)
     copies = Copies(config)
     records = [reproduce_one(result, config, copies) for result in wanted]
     return Reproduced(results=tuple(records), folder=Folder(config.workspace).child("reproduced").url)
@@ -36,14 +39,25 @@ def reproduce_one(result: PaperResult, config: ReproduceConfig, copies: Copies) 
     log(f"{result.name}: {result.title}")
     sets.forget()
     probes.forget()
-    found: list[tuple[Experiment, tuple[VictimRun, ...], Outcome]] = []
+    found: list[Read] = []
+    used: list[DataUsed] = []
     for group in groups_of(result, config, copies):
         found += timed(group) if group.cost else trained(group, config)
+        used.append(group.data())
     progress.say(f"reproduce: {result.name} is done")
-    return write_result(Folder(config.workspace).child(f"reproduced/{result.name}"), result, config, found, started)
+    folder = Folder(config.workspace).child(f"reproduced/{folder_name(result.name, config)}")
+    in_order = sorted(found, key=lambda each: result.experiments.index(each[0]))
+    return write_result(folder, result, config, tuple(dict.fromkeys(used)), in_order, started)
 
 
-def trained(group: Group, config: ReproduceConfig) -> list[tuple[Experiment, tuple[VictimRun, ...], Outcome]]:
+def folder_name(name: str, config: ReproduceConfig) -> str:
+    """Where a result goes, such as table1-small-svhn: what is cut otherwise doesn't take its place."""
+    parts = [name, config.scale, *(config.datasets or ()), *(config.victims or ())]
+    other = [f"seeds{config.seeds}" if config.seeds != SEEDS else "", f"noise{config.noise_seed or ''}"]
+    return "-".join([*parts, *(each for each in other if each not in {"", "noise"})])
+
+
+def trained(group: Group, config: ReproduceConfig) -> list[Read]:
     """Train the victims of experiments that share their data, each once, and read off what was measured."""
     group.check()
     workers = slots(pick_device(config.device))
@@ -56,9 +70,9 @@ def trained(group: Group, config: ReproduceConfig) -> list[tuple[Experiment, tup
     return [_read(one, [by_cell[cell] for cell in group.cells_of(one, config.seeds)], group) for one in group.members]
 
 
-def timed(group: Group) -> list[tuple[Experiment, tuple[VictimRun, ...], Outcome]]:
+def timed(group: Group) -> list[Read]:
     """Time what making noise costs beside a training run, with all cores on one thing at a time."""
-    return [(one, (), outcomes.of(one, (_cost(one, group),), 0)) for one in group.members]
+    return [(one, (), outcomes.of(one, (_cost(one, group),), 0, group.noise_of(one))) for one in group.members]
 
 
 def _cost(one: Experiment, group: Group) -> float:
@@ -66,9 +80,7 @@ def _cost(one: Experiment, group: Group) -> float:
     return measure_cost(copy.config, copy.noise, one.victim, group.evaluation)
 
 
-def _read(
-    one: Experiment, runs: Sequence[VictimRun], group: Group
-) -> tuple[Experiment, tuple[VictimRun, ...], Outcome]:
+def _read(one: Experiment, runs: Sequence[VictimRun], group: Group) -> Read:
     finished = [run for run in runs if not run.diverged]
     values = tuple(outcomes.value(one, run, group.classes_of(one), group.trigger_of(one)) for run in finished)
-    return one, tuple(runs), outcomes.of(one, values, len(runs) - len(finished))
+    return one, tuple(runs), outcomes.of(one, values, len(runs) - len(finished), group.noise_of(one))

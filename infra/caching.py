@@ -1,12 +1,22 @@
 """What a process computes once and shares between its tasks."""
 
+import contextlib
 import functools
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar, cast
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+@contextlib.contextmanager
+def one_of_a_kind(name: str) -> Iterator[None]:
+    """Only one thread at a time is within it by this name: work that two tasks share is done once, and found then."""
+    with _turns[name]:
+        yield
 
 
 def shared(most: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:

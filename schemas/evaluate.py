@@ -44,7 +44,9 @@ class EvaluateConfig(Schema):
     workspace: str = Field(min_length=1, description="Private place; the report goes to WORKSPACE/reports/.")
     victims: tuple[Victim, ...] = Field(default=(TinyVictim(),), min_length=1, description="Networks to train.")
     countermeasures: tuple[Countermeasure, ...] = Field(
-        default=(NoCountermeasure(),), min_length=1, description="What is done to the training pictures first."
+        default=(NoCountermeasure(),),
+        min_length=1,
+        description="What is done to the training pictures, to each batch or to the training.",
     )
     parts: tuple[Part, ...] = Field(
         default=("all",),
@@ -120,8 +122,14 @@ class VictimRun(Stored):
     test_samples: int = Field(description="Test pictures.")
     classes: tuple[str, ...] = Field(description="Class names by index.")
     curve: tuple[EpochPoint, ...]
-    confusion: tuple[tuple[int, ...], ...] = Field(description="Test pictures by true class (row) and answer (column).")
+    confusion: tuple[tuple[int, ...], ...] = Field(
+        description="Test pictures by true class (row) and answer (column); empty above 200 classes."
+    )
     peak_confusion: tuple[tuple[int, ...], ...] = Field(default=(), description="The same after the best epoch.")
+    per_class: tuple[tuple[int, int], ...] = Field(
+        default=(), description="Right answers and test pictures, by class; empty in records from before it was kept."
+    )
+    peak_per_class: tuple[tuple[int, int], ...] = Field(default=(), description="The same after the best epoch.")
     verification: Verification | None = Field(default=None, description="With pairs of faces only.")
     backdoor: tuple[Backdoor, ...] = Field(default=(), description="With a backdoor test only: a trigger each.")
     device: str

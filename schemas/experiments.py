@@ -18,7 +18,7 @@ DatasetName = Literal["cifar10", "cifar100", "svhn", "imagenet100", "imagenet32"
 Scale = Literal["full", "small"]
 # Some classes by name, or the first so many of the dataset's.
 Classes = tuple[str, ...] | int
-Measured = Literal["accuracy", "auc", "tar", "backdoor", "cost"]
+Measured = Literal["accuracy", "peak", "auc", "tar", "backdoor", "cost"]
 Drawing = Literal["table", "curves", "confusion", "lines", "roc"]
 
 
@@ -49,9 +49,9 @@ class Experiment(Schema):
     beside_classes: tuple[str, ...] | None = Field(default=None, description="Classes of the first that are then kept.")
     measured: Measured = Field(
         default="accuracy",
-        description="accuracy on clean test pictures, percent; auc and tar (at a false acceptance rate of .01) of face "
-        "verification, 0 to 1; backdoor: success of the noise as a trigger, percent; cost: time to make the noise, in "
-        "percent of a training run.",
+        description="accuracy on clean test pictures, percent, and peak, that of the best epoch; auc and tar (at a "
+        "false acceptance rate of .01) of face verification, 0 to 1; backdoor: success of the noise as a trigger, "
+        "percent; cost: time to make the noise, in percent of a training run.",
     )
     classes: Classes | None = Field(default=None, description="accuracy on these classes alone; None: on all.")
     others: bool = Field(default=False, description="accuracy on all classes but these.")
@@ -72,6 +72,7 @@ class PaperResult(Schema):
     title: str = Field(description="What it shows, in a line.")
     finding: str = Field(description="What the paper finds.")
     drawing: Drawing = "table"
+    across: str = Field(default="", description="What the columns of a drawing of lines count, with its unit.")
     experiments: tuple[Experiment, ...] = Field(min_length=1)
 
 
@@ -115,6 +116,18 @@ class Outcome(Schema):
     paper: float | None
     values: tuple[float, ...] = Field(description="Ours, a seed each; runs that diverged are left out.")
     diverged: int = Field(default=0, description="Runs that diverged.")
+    noise_error: float | None = Field(default=None, description="Error rate at which the noise's fit was kept.")
+    converged: bool | None = Field(default=None, description="False when that fit fell short; None: no fit.")
+
+
+class DataUsed(Schema):
+    """What stood for a dataset of the paper."""
+
+    name: DatasetName
+    source: str = Field(description="Its own name: the last part of where it lies.")
+    classes: int
+    train: int = Field(description="Training pictures that were used.")
+    test: int = Field(description="Test pictures that were used.")
 
 
 class ResultRecord(Stored):
@@ -125,6 +138,7 @@ class ResultRecord(Stored):
     finding: str
     scale: Scale
     command: str = Field(description="The command that makes it again.")
+    data: tuple[DataUsed, ...] = Field(description="What stood for the datasets that victims were trained on.")
     outcomes: tuple[Outcome, ...]
     seconds: float = Field(ge=0, description="Time this run of it took, in seconds; what was there already took none.")
     device: str

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.base import Schema
 
@@ -21,6 +21,7 @@ _FAMILIES: dict[str, dict[str, Any]] = {
     },
     "faces": {"crop_padding": 0},
 }
+_JITTERED = ("brightness", "contrast", "saturation", "hue")
 
 
 class Recipe(Schema):
@@ -55,15 +56,24 @@ class Recipe(Schema):
     )
     jitter: tuple[float, float, float, float] = Field(
         default=(0.0, 0.0, 0.0, 0.0),
-        description="Strength of random changes of brightness, contrast, saturation and hue; all 0: none.",
+        description="Strength of random changes of brightness, contrast and saturation (0 to 1) and hue (0 to 0.5); "
+        "all 0: none.",
     )
     size: int | None = Field(
         default=None,
         ge=8,
         le=1024,
-        description="Side in pixels at which the victim sees pictures; None: the most "
-        "common side of the clean training pictures.",
+        description="Side in pixels at which the victim sees pictures; None: the most common longer side among the "
+        "first clean training pictures, at most 224.",
     )
+
+    @field_validator("jitter")
+    @classmethod
+    def _within_reach(cls, jitter: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        for name, strength, most in zip(_JITTERED, jitter, (1, 1, 1, 0.5), strict=True):
+            if not 0 <= strength <= most:
+                raise ValueError(f"jitter of the {name} is {strength:g}; it has to be from 0 to {most}")
+        return jitter
 
     @model_validator(mode="before")
     @classmethod

@@ -20,12 +20,16 @@ class ProtectedSet(Schema):
     changed: int = Field(description="Samples whose stored picture differs from the original.")
     max_abs_change: int = Field(description="L-inf: largest change of a stored value, in steps of 1/255.")
     max_l2: float = Field(description="Largest L2 norm of a picture's change, in steps of 1/255.")
-    mean_l2: float = Field(description="Mean L2 norm of a picture's change, values in 0 to 1.")
-    psnr: float | None = Field(description="Peak signal-to-noise ratio over all pictures, in dB; None if unchanged.")
+    mean_l2: float | None = Field(
+        description="Mean L2 norm of a changed picture's change, values in 0 to 1; None if nothing changed."
+    )
+    psnr: float | None = Field(
+        description="Peak signal-to-noise ratio over the changed pictures, in dB; None if nothing changed."
+    )
     ssim: float | None = Field(
         default=None,
-        description="Mean structural similarity, at most 1, over at most 1,000 samples, drawn evenly; unchanged ones "
-        "count as 1. Its window has a side of 11 pixels, or the largest odd one that fits. None: not measured.",
+        description="Mean structural similarity, at most 1, over at most 1,000 of the changed pictures, drawn evenly. "
+        "Its window has a side of 11 pixels, or the largest odd one that fits. None: not measured, or nothing changed.",
     )
     noise_error: float | None = Field(default=None, description="Error rate at which the fit was kept, if known.")
     converged: bool | None = Field(default=None, description="False when the fit ended above lambda; None: not known.")

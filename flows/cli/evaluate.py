@@ -121,12 +121,9 @@ def _stated(file: Any, *path: str) -> Any:
 def _check(config: EvaluateConfig) -> None:
     """What can be said before anything of the machinery is started. Raises ConfigurationError."""
     from infra.devices import pick_device
-    from tasks.rewrite.places import check_workspace
+    from tasks.evaluate import places
 
-    others = [config.pairs.pictures] if config.pairs else []
-    others += [config.beside.train, config.beside.test] if config.beside else []
-    sources = [each.url for each in (config.clean, config.test, *others)]
-    check_workspace(config.workspace, config.protected, sources)
+    places.check(config)
     pick_device(config.device)
 
 

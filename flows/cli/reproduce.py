@@ -15,7 +15,9 @@ def command(
         list[str] | None, typer.Argument(metavar="EXPERIMENT...", help="Such as table1 or fig2; `all` for all.")
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List all tables and figures, and end.")] = False,
-    workspace: Annotated[str, typer.Option(help="Private place for noise, copies, runs and results.")] = "reproduction",
+    workspace: Annotated[
+        str | None, typer.Option(help="Private place for noise, copies, runs, results.", show_default="reproduction")
+    ] = None,
     data: Annotated[
         list[str] | None, typer.Option(help="Where a dataset lies: NAME=URL; more than once for several.")
     ] = None,
@@ -50,15 +52,16 @@ def command(
         "noise_seed": noise_seed,
         "scale": scale,
         "device": device,
-        "workers": cores(),
     }
     fields = options.merge(options.read_config(config), given)
+    fields.setdefault("workspace", "reproduction")
+    fields.setdefault("workers", cores())
     if not fields.get("experiments"):
         raise ConfigurationError("no experiment is named", "name some, such as table1, or see reproduce --list")
     built = options.build(ReproduceConfig, fields)
-    from flows.paper import places
+    from flows.paper import checks
 
-    places.require(catalogue.chosen(built), built)
+    checks.check(catalogue.chosen(built), built)
     from flows.reproduce import reproduce
     from infra.orchestration import start_server
 

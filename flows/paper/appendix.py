@@ -25,6 +25,7 @@ FIG8 = PaperResult(
     finding="Error-maximizing noise reaches 75 % success at 20 % protected; random and error-minimizing noise need "
     "80 %.",
     drawing="lines",
+    across="protected, % of the training pictures",
     experiments=tuple(_fig8()),
 )
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from flows.paper import places
 from flows.paper.copies import Copies, Copy
 from schemas.evaluate import Beside, EvaluateConfig, Pairs
-from schemas.experiments import Experiment, PaperResult, ReproduceConfig
-from tasks.evaluate import feasibility, sets
+from schemas.experiments import DataUsed, Experiment, PaperResult, ReproduceConfig
+from schemas.fitted import NoiseRecord
+from tasks.evaluate import feasibility, measure, sets
 from tasks.evaluate.cells import Cell, steps
 
 
@@ -62,6 +63,24 @@ class Group:
         """Names of the classes whose accuracy counts; None: all."""
         return places.classes_of(one.classes, self.evaluation.clean)
 
+    def data(self) -> DataUsed:
+        """What stood for the dataset."""
+        config = self.evaluation
+        size = sets.size_of(config, config.victims[0].recipe)
+        training, test = sets.clean_set(config, size), sets.test_set(config, size)
+        return DataUsed(
+            name=self.members[0].dataset,
+            source=measure.name_of(config.clean),
+            classes=len(training.classes),
+            train=len(training.images),
+            test=len(test.images),
+        )
+
+    def noise_of(self, one: Experiment) -> NoiseRecord | None:
+        """The record of an experiment's noise, if it has any."""
+        copy = self.copies[self.members.index(one)]
+        return copy.noise if copy else None
+
     def trigger_of(self, one: Experiment) -> str | None:
         """The caption of the copy whose noise is the trigger; None where there is no such test."""
         if one.measured != "backdoor":
@@ -94,9 +113,13 @@ def groups_of(result: PaperResult, config: ReproduceConfig, copies: Copies) -> I
         yield Group(members, evaluation, made, triggers)
 
 
+# What is read off the same runs.
+_KINDS = {"tar": "auc", "peak": "accuracy"}
+
+
 def _together(experiments: tuple[Experiment, ...]) -> Iterator[tuple[Experiment, ...]]:
     def shared(one: Experiment) -> tuple[object, ...]:
-        kind = "pairs" if one.measured in {"auc", "tar"} else one.measured
+        kind = _KINDS.get(one.measured, one.measured)
         return (one.dataset, one.beside, one.beside_classes, kind)
 
     for key in dict.fromkeys(map(shared, experiments)):

@@ -4,21 +4,25 @@ from dataclasses import dataclass
 
 from flows.paper import places
 from flows.protect import protect
+from infra.errors import DataError
 from infra.keyring import FILE
 from infra.storage import Folder
 from schemas.base import digest
 from schemas.coverage import Coverage
+from schemas.dataset import SourceSpec
 from schemas.experiments import DatasetName, Noise, ReproduceConfig
+from schemas.fitted import NoiseRecord
 from schemas.matching import Matching
 from schemas.protect import ProtectConfig
+from tasks.rewrite.audit import audit
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A protected copy that is there: the protect run that made it, and the digest of its noise."""
+    """A protected copy that is there and has passed its audit: the protect run that made it, and its noise's record."""
 
     config: ProtectConfig
-    noise: str
+    noise: NoiseRecord
 
     @property
     def place(self) -> str:
@@ -38,23 +42,19 @@ class Copies:
         self._made: dict[str, Copy] = {}
 
     def of(self, noise: Noise, dataset: DatasetName) -> Copy:
-        """The copy of a dataset with this noise, made if it is not there."""
-        config = self._config
-        source = places.of(dataset, "train", config)
-        public = places.of(noise.public, "train", config) if noise.public else None
-        name = digest(noise, source, public, config.noise_seed)[:16]
+        """The copy of a dataset with this noise, made if it is not there. Raises DataError when its audit fails."""
+        source = places.of(dataset, "train", self._config)
+        public = places.of(noise.public, "train", self._config) if noise.public else None
+        name = digest(noise, source, public, self._config.noise_seed)[:16]
         if name not in self._made:
-            self._made[name] = self._protected(Folder(config.workspace).child(f"copies/{name}"), noise, dataset)
+            place = Folder(self._config.workspace).child(f"copies/{name}")
+            self._made[name] = _protected(self._job(place, noise, source, public))
         return self._made[name]
 
-    def _protected(self, place: Folder, noise: Noise, dataset: DatasetName) -> Copy:
-        config = self._config
-        private = place.child("private")
+    def _job(self, place: Folder, noise: Noise, source: SourceSpec, public: SourceSpec | None) -> ProtectConfig:
+        config, private = self._config, place.child("private")
         private.write(FILE, f"reproduction {config.noise_seed}\n".encode(), private=True)
-        source = places.of(dataset, "train", config)
-        public = places.of(noise.public, "train", config) if noise.public else None
-        mapping = places.mapping(noise.mapping, public, private) if noise.mapping and public else None
-        wanted = ProtectConfig(
+        return ProtectConfig(
             source=source,
             destination=place.child("public").url,
             workspace=private.url,
@@ -65,8 +65,20 @@ class Copies:
             coverage=Coverage(fraction=noise.fraction, classes=places.classes_of(noise.classes, source)),
             public=public,
             matching=Matching(how="context" if noise.context else "name"),
-            mapping=mapping,
+            mapping=places.mapping_file(noise.mapping, public, private) if noise.mapping and public else None,
             device=config.device,
             workers=config.workers,
         )
-        return Copy(wanted, protect(wanted).noise)
+
+
+def _protected(job: ProtectConfig) -> Copy:
+    made = protect(job)
+    problems = audit(Folder(job.destination), job.source).problems
+    if problems:
+        raise DataError(
+            f"{job.destination} does not pass its audit ({problems[0]})", "remove that folder, run it again"
+        )
+    record = Folder(job.noise_place).load(f"noise/{made.noise}/record.json", NoiseRecord)
+    if record is None:
+        raise DataError(f"there is no record of the noise {made.noise}", "run it again")
+    return Copy(job, record)

@@ -49,6 +49,7 @@ TABLE2 = PaperResult(
     finding="A victim learns from the clean part as if the protected part were not there: only full protection "
     "protects the dataset. The protected pictures themselves add little.",
     drawing="lines",
+    across="unlearnable, % of the training pictures",
     experiments=tuple(_table2()),
 )
 

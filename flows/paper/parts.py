@@ -14,16 +14,15 @@ _FAMILIES: dict[DatasetName, Family] = {
     "cifar100": "cifar100",
     "svhn": "svhn",
     "imagenet100": "imagenet",
-    "imagenet32": "imagenet",
-    "webface": "faces",
-    "celeba100": "faces",
 }
-# M and the weight decay of the source model, where they are not CIFAR-10's (section 4, appendix A).
+# M, weight decay and batch of the source model where they are not CIFAR-10's (section 4, appendix A), and the pictures
+# that a class-wise fit sees: all of the dataset's.
 _SOURCES: dict[DatasetName, dict[str, Any]] = {
+    "svhn": {"fit_samples": 80_000},
     "cifar100": {"model_steps": 20, "weight_decay": 5e-5},
-    "imagenet100": {"model_steps": 100, "weight_decay": 5e-5, "batch_size": 32},
-    "imagenet32": {"model_steps": 250, "weight_decay": 5e-5},
-    "webface": {"model_steps": 30},
+    "imagenet100": {"model_steps": 100, "weight_decay": 5e-5, "batch_size": 32, "fit_samples": 130_000},
+    "imagenet32": {"model_steps": 250, "weight_decay": 5e-5, "fit_samples": 1_300_000},
+    "webface": {"model_steps": 30, "batch_size": 32, "fit_samples": 500_000},
 }
 LARGE = NoiseBudget(epsilon=16)
 

@@ -3,10 +3,11 @@
 import json
 
 from flows.paper.small import limits_of
+from infra.caching import shared
 from infra.errors import ConfigurationError
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
-from schemas.experiments import Classes, DatasetName, PaperResult, ReproduceConfig
+from schemas.experiments import Classes, DatasetName, ReproduceConfig
 from tasks.shard import source
 
 _TORCHVISION: dict[DatasetName, str] = {
@@ -23,26 +24,17 @@ def of(name: DatasetName, split: str, config: ReproduceConfig) -> SourceSpec:
     return SourceSpec(url=_url(name, config), split=split, limit=limit)
 
 
-def require(results: list[PaperResult], config: ReproduceConfig) -> None:
-    """Raise ConfigurationError, before anything is made, when a dataset that is needed has no place."""
-    for result in results:
-        for one in result.experiments:
-            noises = [each for each in (one.noise, one.trigger) if each]
-            needed = [one.dataset, one.beside, *(each.public for each in noises)]
-            pairs: list[DatasetName | None] = ["face-pairs"] if one.measured in {"auc", "tar"} else []
-            for name in [*needed, *pairs]:
-                if name is not None:
-                    _url(name, config)
+def class_names(spec: SourceSpec) -> tuple[str, ...]:
+    """The classes of a dataset, by index. Raises ConfigurationError when it does not name them."""
+    names = _class_names(spec.model_copy(update={"limit": None}))
+    if names is None:
+        raise ConfigurationError(f"{spec.url} does not name its classes", "put a classes.json beside its shards")
+    return names
 
 
 def classes_of(chosen: Classes | None, spec: SourceSpec) -> tuple[str, ...] | None:
     """Names of classes, the first so many of the dataset's where a number is given."""
-    if not isinstance(chosen, int):
-        return chosen
-    names = source.plan(spec).class_names
-    if names is None:
-        raise ConfigurationError(f"{spec.url} does not name its classes", "put a classes.json beside its shards")
-    return names[:chosen]
+    return class_names(spec)[:chosen] if isinstance(chosen, int) else chosen
 
 
 def pairs_file(config: ReproduceConfig) -> str:
@@ -54,19 +46,31 @@ def pairs_file(config: ReproduceConfig) -> str:
     return folder.object_url("pairs.tsv")
 
 
-def mapping(wanted: dict[str, str], public: SourceSpec, place: Folder) -> str | None:
-    """File that maps classes for `protect`; None where the public dataset has classes of the private names.
+def maps(wanted: dict[str, str], public: SourceSpec) -> bool:
+    """True where the public dataset has the classes that a mapping leads to; False where it has the private names.
 
-    Raises ConfigurationError when it has neither those nor the ones that are wanted.
+    Raises ConfigurationError when it has neither.
     """
-    names = source.plan(public).class_names or ()
+    names = class_names(public)
     if set(wanted.values()) <= set(names):
-        place.write("mapping.json", json.dumps(wanted).encode())
-        return place.object_url("mapping.json")
+        return True
     if set(wanted) <= set(names):
-        return None
+        return False
     missing = next(each for each in wanted.values() if each not in names)
     raise ConfigurationError(f"{public.url} has no class {missing}", "its classes.json should name Table 4's classes")
+
+
+def mapping_file(wanted: dict[str, str], public: SourceSpec, place: Folder) -> str | None:
+    """File that maps classes for `protect`; None where the public dataset has classes of the private names."""
+    if not maps(wanted, public):
+        return None
+    place.write("mapping.json", json.dumps(wanted).encode())
+    return place.object_url("mapping.json")
+
+
+@shared(64)
+def _class_names(spec: SourceSpec) -> tuple[str, ...] | None:
+    return source.plan(spec).class_names
 
 
 def _url(name: DatasetName, config: ReproduceConfig) -> str:
@@ -74,7 +78,7 @@ def _url(name: DatasetName, config: ReproduceConfig) -> str:
         return config.data[name]
     if config.data_folder is not None:
         folder = Folder(config.data_folder).child(name)
-        if folder.list():
+        if folder.fs.exists(folder.path):
             return folder.url
     if name in _TORCHVISION:
         return _TORCHVISION[name]

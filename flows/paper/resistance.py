@@ -49,7 +49,8 @@ TABLE3 = PaperResult(
     experiments=tuple(_table3()),
 )
 
-_BUDGETS = (8, 16, 24)
+_BUDGETS: dict[int, float | None] = {8: 85.0, 16: None, 24: 79.0}
+# The recipe of adversarial training is the released configuration's: a rate of .1, cut after 75 and 90 of 100 epochs.
 _HARDENED = resnet18(epochs=100, lr=0.1, schedule="steps")
 
 
@@ -57,7 +58,7 @@ def _fig6() -> Iterator[Experiment]:
     attack = AdversarialTraining(epsilon=8)
     yield Experiment(dataset="cifar10", row="clean", column="0", victim=_HARDENED, countermeasure=attack)
     for form in FORMS:
-        for epsilon in _BUDGETS:
+        for epsilon, about in _BUDGETS.items():
             yield Experiment(
                 dataset="cifar10",
                 row=form,
@@ -65,6 +66,7 @@ def _fig6() -> Iterator[Experiment]:
                 noise=Noise(method=error_minimizing(form), budget=NoiseBudget(epsilon=epsilon)),
                 victim=_HARDENED,
                 countermeasure=attack,
+                paper=about if form == "sample-wise" else None,
             )
 
 
@@ -73,6 +75,7 @@ FIG6 = PaperResult(
     title="Adversarial training (8/255) against noise of epsilon 8, 16 and 24",
     finding="Adversarial training undoes the noise: about 85 % at epsilon 8, down to 79 % at epsilon 24.",
     drawing="lines",
+    across="epsilon of the noise, 1/255",
     experiments=tuple(_fig6()),
 )
 
@@ -90,6 +93,10 @@ def _table5() -> Iterator[Experiment]:
         for label, (mixture, numbers) in _MIXTURES.items()
     }
     columns: dict[str, Countermeasure] = {"plain": NoCountermeasure(), _FA: AutoAugment()}
+    for column, countermeasure in columns.items():
+        yield Experiment(
+            dataset="cifar10", row="clean data", column=column, victim=resnet18(), countermeasure=countermeasure
+        )
     for row, (application, numbers) in applied.items():
         for (column, countermeasure), paper in zip(columns.items(), numbers, strict=True):
             yield Experiment(

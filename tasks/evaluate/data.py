@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from infra.errors import ConfigurationError, DataError
+from tasks.evaluate.per_class import ADDED
 from tasks.shard import labels as label_names
 from tasks.shard import source
 from tasks.shard.pictures import PictureError, decode
@@ -97,6 +98,11 @@ def load(spec: "SourceSpec", size: int, classes: tuple[str, ...] | None = None) 
     return Pictures(torch.from_numpy(np.stack(images)), labels, tuple(names), order, left_out)
 
 
+def names(spec: "SourceSpec") -> tuple[str, ...]:
+    """The names of all samples of a dataset, in order, without a look at their pictures."""
+    return tuple(name for name, _ in _samples(spec, source.plan(spec)))
+
+
 def select(pictures: Pictures, names: Sequence[str]) -> Pictures:
     """The pictures called `names`, in that order. Raises DataError when one is not there."""
     places = {name: i for i, name in enumerate(pictures.names)}
@@ -131,7 +137,7 @@ def of_classes(pictures: Pictures, names: Sequence[str]) -> Pictures:
 
 def beside(first: Pictures, second: Pictures) -> Pictures:
     """Both sets as one, the classes of the second after those of the first; names of the first are marked if taken."""
-    own = tuple(f"{name} (added)" if name in second.classes else name for name in first.classes)
+    own = tuple(f"{name}{ADDED}" if name in second.classes else name for name in first.classes)
     return Pictures(
         torch.cat([first.images, second.images]),
         torch.cat([first.labels, second.labels + len(own)]),
@@ -152,10 +158,11 @@ def diluted(pictures: Pictures, originals: Pictures, share: float) -> Pictures:
 def put_back(samples: int, share: float) -> Tensor:
     """Which of so many samples, a `share` of them (0 to 1), a host knows in the original: bool [N], drawn once for all.
 
-    The same at every call, so that all runs are diluted alike.
+    At least one of them, unless the share is 0. The same at every call, so that all runs are diluted alike.
     """
     found = torch.zeros(samples, dtype=torch.bool)
-    found[torch.randperm(samples, generator=torch.Generator().manual_seed(0))[: round(share * samples)]] = True
+    count = max(1, round(share * samples)) if share else 0
+    found[torch.randperm(samples, generator=torch.Generator().manual_seed(0))[:count]] = True
     return found
 
 

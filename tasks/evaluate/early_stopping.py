@@ -28,6 +28,7 @@ def _at_best(run: VictimRun) -> VictimRun:
         "train_accuracy": best.train_accuracy,
         "epochs": best.epoch,
         "confusion": run.peak_confusion,
+        "per_class": run.peak_per_class,
         "diverged": not math.isfinite(best.loss),
         "verification": None,
         "backdoor": (),

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 from infra.errors import ConfigurationError
 from infra.storage import Folder
+from schemas.countermeasures import Countermeasure
 from schemas.evaluate import EvaluateConfig
 from schemas.victims import FineTunedVictim, LinearProbeVictim, Victim
-from tasks.evaluate import backdoor, pairs, pretrained, sets, treatment
+from tasks.evaluate import backdoor, pairs, places, pretrained, sets, shard_sets, treatment
 from tasks.evaluate import victim as victims
 from tasks.rewrite.audit import manifest_of
 
@@ -16,20 +17,25 @@ def check(config: EvaluateConfig) -> None:
     """Raise ConfigurationError, in one line, for the first thing that can't be done as asked.
 
     Names that a report could not tell apart; parts that no copy has; another dataset beside the copies together with
-    what is measured on the copies alone; pictures too small for a victim or a countermeasure; pretrained weights that
-    are not at hand; pairs of faces and class-wise noise that are not fit for their tests. What it loads for that is
-    kept for the runs. Raises DataError and StorageError for datasets that can't be read.
+    what is measured on the copies alone, or streamed; test pictures that are trained on; pictures too small for a
+    victim or a countermeasure; classes too many for one; pretrained weights that are not at hand; pairs of faces and
+    class-wise noise that are not fit for their tests. What it loads for that is kept for the runs. Raises DataError
+    and StorageError for datasets that can't be read, and for test pictures of a class that training lacks.
     """
     _require_distinct("victim", (each.name for each in config.victims))
     _require_distinct("countermeasure", (each.name for each in config.countermeasures))
     _require_distinct("part", config.parts)
     _check_parts(config)
     _check_beside(config)
+    if config.memory == "streamed":
+        shard_sets.check(config)
+    places.check_tests(config)
     sizes = {victim.name: sets.size_of(config, victim.recipe) for victim in config.victims}
-    _check_sizes(config, sizes)
+    check_sizes(config.victims, config.countermeasures, sizes)
     for victim in config.victims:
         _require_weights(victim, sizes[victim.name])
     for size in sorted(set(sizes.values())):
+        check_classes(config.countermeasures, len(sets.test_set(config, size).classes), size)
         if config.pairs is not None:
             pairs.faces(config.pairs, size)
         if config.backdoor:
@@ -67,10 +73,13 @@ def _check_beside(config: EvaluateConfig) -> None:
             raise ConfigurationError(problem, f"its classes are {', '.join(known[:20])}")
 
 
-def _check_sizes(config: EvaluateConfig, sizes: dict[str, int]) -> None:
-    """Every victim, and every countermeasure for every victim, against the side that the victim sees pictures at."""
-    needs = [(f"victim {each.name}", victims.module_of(each).smallest(each), each.name) for each in config.victims]
-    for each in config.countermeasures:
+def check_sizes(networks: Iterable[Victim], done: Iterable[Countermeasure], sizes: dict[str, int]) -> None:
+    """Every victim, and every countermeasure for every victim, against the side that the victim sees pictures at.
+
+    `sizes`: that side in pixels by the victim's name. Raises ConfigurationError.
+    """
+    needs = [(f"victim {each.name}", victims.module_of(each).smallest(each), each.name) for each in networks]
+    for each in done:
         smallest = treatment.module_of(each).smallest(each)
         needs += [(f"countermeasure {each.name}", smallest, victim) for victim in sizes]
     small = {what: (least, sizes[victim]) for what, least, victim in needs if sizes[victim] < least}
@@ -79,6 +88,15 @@ def _check_sizes(config: EvaluateConfig, sizes: dict[str, int]) -> None:
         listed = ", ".join(f"{what} (from {least} on)" for what, (least, _) in small.items())
         problem = f"pictures of {found} pixels are too small for {listed}"
         raise ConfigurationError(problem, "leave it out, or have victims see the pictures larger (recipe.size)")
+
+
+def check_classes(done: Iterable[Countermeasure], classes: int, size: int) -> None:
+    """Every countermeasure that takes only so many classes of pictures of side `size`. Raises ConfigurationError."""
+    for each in done:
+        most = treatment.most_classes(each, size)
+        if most is not None and classes > most:
+            problem = f"{each.name} takes up to {most} classes of pictures of {size} pixels, not {classes}"
+            raise ConfigurationError(problem, "leave it out, or have victims see the pictures larger (recipe.size)")
 
 
 def _require_weights(victim: Victim, size: int) -> None:

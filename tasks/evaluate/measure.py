@@ -11,7 +11,7 @@ from tasks.rewrite.audit import Audit
 
 
 def protected_set(manifest: ProtectedManifest, audit: Audit) -> ProtectedSet:
-    """What an audit measured, as a row of the report."""
+    """What an audit measured, as a row of the report; means are over the pictures that were changed."""
     protection = manifest.protection
     return ProtectedSet(
         method=protection.method,
@@ -24,7 +24,7 @@ def protected_set(manifest: ProtectedManifest, audit: Audit) -> ProtectedSet:
         changed=audit.changed,
         max_abs_change=audit.max_abs_change,
         max_l2=audit.max_l2,
-        mean_l2=audit.l2 / max(1, audit.samples),
+        mean_l2=audit.l2 / audit.changed if audit.changed else None,
         psnr=psnr(audit.squared_change, audit.values),
         ssim=audit.similarity and audit.similarity.mean(),
         noise_error=protection.noise_error,
@@ -41,7 +41,10 @@ def require_distinct(copies: Sequence[ProtectedSet]) -> None:
 
 
 def psnr(squared_change: int, values: int) -> float | None:
-    """Peak signal-to-noise ratio in dB, from squared changes in steps of 1/255; None when nothing changed."""
+    """Peak signal-to-noise ratio in dB of pictures with so many `values`; None when nothing changed.
+
+    `squared_change` sums squares of changes in steps of 1/255.
+    """
     return None if squared_change == 0 else 10 * math.log10(255**2 * values / squared_change)
 
 

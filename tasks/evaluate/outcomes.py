@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from infra.errors import DataError
 from schemas.evaluate import VictimRun
 from schemas.experiments import Experiment, Outcome
+from schemas.fitted import NoiseRecord
 from tasks.evaluate import per_class
-
-_FAR = 0.01
+from tasks.evaluate.verification import FAR
 
 
 def value(one: Experiment, run: VictimRun, classes: Sequence[str] | None, trigger: str | None) -> float:
@@ -20,14 +20,16 @@ def value(one: Experiment, run: VictimRun, classes: Sequence[str] | None, trigge
     if one.measured == "backdoor":
         found = [each.success for each in run.backdoor if each.trigger == trigger]
         return found[0] if found else _missing(one)
+    if one.measured == "peak":
+        return run.peak_test_accuracy
     if classes is None:
         return run.test_accuracy
     chosen = [name for name in run.classes if (name in classes) != one.others]
     return per_class.accuracy_on(run, chosen)
 
 
-def of(one: Experiment, values: tuple[float, ...], diverged: int) -> Outcome:
-    """An experiment's outcome from a value a seed."""
+def of(one: Experiment, values: tuple[float, ...], diverged: int, noise: NoiseRecord | None) -> Outcome:
+    """An experiment's outcome from a value a seed; `noise` is the record of its noise, if it has any."""
     return Outcome(
         dataset=one.dataset,
         row=one.row,
@@ -37,13 +39,15 @@ def of(one: Experiment, values: tuple[float, ...], diverged: int) -> Outcome:
         paper=one.paper,
         values=values,
         diverged=diverged,
+        noise_error=None if noise is None else noise.error,
+        converged=None if noise is None or noise.stopped == "no-fit" else noise.converged,
     )
 
 
 def _verification(one: Experiment, run: VictimRun) -> float:
     if run.verification is None:
         return _missing(one)
-    return run.verification.auc if one.measured == "auc" else dict(run.verification.tar_at_far)[_FAR]
+    return run.verification.auc if one.measured == "auc" else dict(run.verification.tar_at_far)[FAR]
 
 
 def _missing(one: Experiment) -> float:

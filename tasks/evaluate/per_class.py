@@ -10,7 +10,7 @@ from infra.errors import DataError
 from schemas.evaluate import VictimRun
 from schemas.protect import ProtectedManifest
 
-_ADDED = " (added)"  # data.beside marks a class of the copy so, when the other dataset has one of the same name
+ADDED = " (added)"  # data.beside marks a class of the copy so, when the other dataset has one of the same name
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,31 @@ def protected_classes(
     """
     named = manifest.protection.classes or manifest.dataset.class_names
     own = [name for name in named if beside is None or name in beside]
-    ours = {f"{name}{_ADDED}" if f"{name}{_ADDED}" in run.classes else name for name in own}
+    ours = {f"{name}{ADDED}" if f"{name}{ADDED}" in run.classes else name for name in own}
     return tuple(name for name in run.classes if name in ours)
+
+
+def counts_of(run: VictimRun) -> tuple[tuple[int, int], ...]:
+    """Right answers and test pictures by class, after the last epoch; of older records read off the confusion.
+
+    Empty when the run left neither.
+    """
+    return run.per_class or _diagonal(run.confusion)
+
+
+def peak_counts_of(run: VictimRun) -> tuple[tuple[int, int], ...]:
+    """The same after the best epoch."""
+    return run.peak_per_class or _diagonal(run.peak_confusion)
+
+
+def _diagonal(confusion: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, int], ...]:
+    return tuple((row[i], sum(row)) for i, row in enumerate(confusion))
 
 
 def _counts(run: VictimRun) -> dict[str, tuple[int, int]]:
     """Right answers and test pictures by class name; a name that several classes share counts for all of them."""
     found: dict[str, tuple[int, int]] = {}
-    for i, (name, row) in enumerate(zip(run.classes, run.confusion, strict=True)):
-        right, count = found.get(name, (0, 0))
-        found[name] = (right + row[i], count + sum(row))
+    for name, (right, count) in zip(run.classes, counts_of(run), strict=True):
+        before = found.get(name, (0, 0))
+        found[name] = (before[0] + right, before[1] + count)
     return found

@@ -24,7 +24,7 @@ _BYTES = 1 << 30
 _LOOKED_AT = 200
 
 
-@shared(8)
+@shared(64)  # a noise a class is small, and there may be many copies
 def recovered(copy: str, clean: SourceSpec) -> Triggers:
     """The noise of a copy that was made from `clean`, at the most common size of its pictures.
 
@@ -67,12 +67,21 @@ def _changed(pair: Both, wanted: frozenset[int]) -> tuple[Tensor, Tensor, Tensor
 def _pictures(
     pair: Both, wanted: frozenset[int], counts: Counter[int], most: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Pictures as stored, their originals and classes; of a class of which `most` are counted, no more is decoded."""
+    """Pictures as stored, their originals and classes, until `most` of each class are counted by who takes them.
+
+    Of a class that has them no more is decoded; when all have, no more is read.
+    """
+    left = set(wanted)
     for record in pair.manifest.shards:
         for stored, original in pair.pairs(record.name):
             label = pair.stored.class_of(stored)
-            if label in wanted and counts[label] < most:
-                yield pair.stored.decoded(stored), pair.clean.decoded(original), label
+            if label not in left:
+                continue
+            yield pair.stored.decoded(stored), pair.clean.decoded(original), label
+            if counts[label] >= most:
+                left.discard(label)
+                if not left:
+                    return
 
 
 def _common_shape(pair: Both) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from infra.caching import forget as forget_all
 from infra.caching import shared
 from infra.errors import DataError
 from infra.storage import Folder
+from schemas.base import digest
 from schemas.countermeasures import Countermeasure
 from schemas.dataset import SourceSpec
 from schemas.evaluate import EvaluateConfig, Part
@@ -23,7 +24,7 @@ _typical_side = shared(8)(data.typical_side)
 
 def forget() -> None:
     """Let go of all pictures: since the last evaluation of this process, others may lie in the same places."""
-    forget_all(_loaded, _typical_side, clean_set, test_set, _derived, treated)
+    forget_all(_loaded, _typical_side, clean_set, test_set, _names_digest, _derived, treated)
     forget_all(memory.fits, shard_sets.both, shard_sets.changed)
 
 
@@ -34,19 +35,25 @@ def size_of(config: EvaluateConfig, recipe: Recipe) -> int:
 
 def protected_set(copy: str, size: int) -> Pictures:
     """The pictures of one protected copy, as stored."""
-    return _loaded(originals.stored_spec(copy, manifest_of(Folder(copy)).dataset), size)
+    return _loaded(_stored_spec(copy), size)
 
 
 @shared(8)
 def clean_set(config: EvaluateConfig, size: int) -> Pictures:
     """The originals of exactly the protected samples. Raises DataError when one is missing, or copies differ."""
     copy = config.protected[0]
-    protected = protected_set(copy, size)
     for other in config.protected[1:]:
-        if protected_set(other, size).names != protected.names:
+        if _names_digest(other) != _names_digest(copy):
             problem = f"{copy} and {other} do not hold the same samples"
             raise DataError(problem, "evaluate copies together that were made from one source and split")
+    protected = protected_set(copy, size)
     return data.select(_loaded(_clean_spec(config, copy), size, protected.classes), protected.names)
+
+
+@shared(64)
+def _names_digest(copy: str) -> str:
+    """Tells a copy's samples, of whatever pixels: there may be more copies than fit in memory together."""
+    return digest(list(data.names(_stored_spec(copy))))
 
 
 def training_set(config: EvaluateConfig, copy: str | None, part: Part, clean_share: float, size: int) -> Pictures:
@@ -103,13 +110,21 @@ def _derived(config: EvaluateConfig, copy: str | None, part: Part, clean_share: 
 
 @shared(8)
 def test_set(config: EvaluateConfig, size: int) -> Pictures:
-    """The clean test pictures, classes in the order of the training pictures."""
+    """The clean test pictures, classes in the order of the training pictures.
+
+    Raises DataError for one of a class that the training pictures lack, of the copies or of what is beside them.
+    """
     ours = _loaded(config.test, size, manifest_of(Folder(config.protected[0])).dataset.class_names)
     if config.beside is None:
         return ours
     if config.beside.classes is not None:
         ours = data.of_classes(ours, config.beside.classes)
-    return data.beside(ours, _loaded(config.beside.test, size))
+    other = _loaded(config.beside.train, size).classes
+    return data.beside(ours, _loaded(config.beside.test, size, other))
+
+
+def _stored_spec(copy: str) -> SourceSpec:
+    return originals.stored_spec(copy, manifest_of(Folder(copy)).dataset)
 
 
 def _clean_spec(config: EvaluateConfig, copy: str) -> SourceSpec:

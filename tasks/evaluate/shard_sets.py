@@ -25,7 +25,8 @@ _LEFT_OUT, _STORED, _ORIGINAL = 0, 1, 2
 # For each sample of a shard, in its order, one of the three above: uint8 [N].
 _Choice = NDArray[np.uint8]
 
-both = shared(8)(originals.both)
+_COPIES = 64  # of so many copies is kept what lies where, and which samples carry noise: no pictures
+both = shared(_COPIES)(originals.both)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ShardSet:
     digest: str
 
 
-@shared(8)
+@shared(_COPIES)
 def changed(copy: str, clean: SourceSpec) -> dict[str, NDArray[np.bool_]]:
     """Which samples of a copy carry noise in their stored pixels, by shard: bool [N]. Reads both sides once."""
     pair = both(copy, clean)

@@ -6,13 +6,16 @@ from typing import Any
 from prefect import task
 
 from infra import progress
+from infra.caching import one_of_a_kind
 from infra.checkpoint import Checkpoint
 from infra.devices import device_kind, pick_device, precision
 from infra.errors import DataError
 from infra.orchestration import RETRIES, cached, gpu_gate, log
 from infra.storage import Folder
 from schemas.base import digest
+from schemas.countermeasures import Countermeasure, NoCountermeasure
 from schemas.evaluate import EpochPoint, EvaluateConfig, VictimRun
+from schemas.fitted import NoiseRecord
 from schemas.protect import ProtectConfig
 from schemas.report import ProtectedSet
 from schemas.victims import Victim
@@ -44,64 +47,74 @@ def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
     pictures = training.pictures(config, cell, does, size)
     test = sets.test_set(config, size)
     probe = probes.of(config, cell.protected, size)
+    counted = _counted(cell, does)
     inputs = digest(
         victim.VERSION,
         [pictures.digest(), test.digest(), *probe.digests()],
         [cell.victim.model_dump(mode="json"), pretrained.fingerprint(cell.victim)],
-        [treatment.module_of(cell.countermeasure).VERSION, cell.countermeasure.model_dump(mode="json")],
+        [treatment.module_of(counted).VERSION, counted.model_dump(mode="json")],
         [cell.seed, device_kind(device), precision(device)],
     )
     folder, name = Folder(config.workspace), f"evaluate/{inputs[:32]}"
     epochs = cell.victim.recipe.epochs
-    done = folder.load(f"{name}.json", VictimRun)
-    if done is not None and done.inputs == inputs:
-        progress.advance("evaluate", epochs, "done already")
-        return cached(done.model_copy(update=_names(cell, config)))
-    kept = KeptRun(Checkpoint(folder, name, inputs))
-    heard: list[victim.Point] = []
+    with one_of_a_kind(f"{folder.url}/{name}"):  # two cells may be the same run under two names
+        kept = KeptRun(Checkpoint(folder, name, inputs))
+        done = folder.load(f"{name}.json", VictimRun)
+        if done is not None and done.inputs == inputs:
+            kept.clear()  # a run that was killed right after its record was saved left its state behind
+            progress.advance("evaluate", epochs, "done already")
+            return cached(done.model_copy(update=_names(cell, config)))
+        heard: list[victim.Point] = []
 
-    def hear(point: victim.Point) -> None:
-        heard.append(point)
-        progress.advance("evaluate", 1, f"test {point.test_accuracy:.1f} %")
+        def hear(point: victim.Point) -> None:
+            heard.append(point)
+            progress.advance("evaluate", 1, f"test {point.test_accuracy:.1f} %")
 
-    with gpu_gate(device.type):
-        result = victim.run(
-            cell.victim,
-            does,
-            pictures.batches(does, cell.seed, device),
-            victim.Examination(test.images.to(device), test.labels.to(device), len(test.classes)),
-            cell.seed,
-            hear,
-            kept,
+        with gpu_gate(device.type):
+            result = victim.run(
+                cell.victim,
+                does,
+                pictures.batches(does, cell.seed, device),
+                victim.Examination(test.images.to(device), test.labels.to(device), len(test.classes)),
+                cell.seed,
+                hear,
+                kept,
+            )
+            found = {} if result.diverged else probe.examine(result.model, test)
+        progress.advance(
+            "evaluate", epochs - len(heard)
+        )  # those before a stop, and those that a diverged run did not have
+        run = _record(
+            result,
+            inputs=inputs,
+            samples=pictures.count,
+            test_samples=len(test.images),
+            classes=test.classes,
+            device=device_kind(device),
+            precision=precision(device),
+            **_names(cell, config),
+            **found,
         )
-        found = {} if result.diverged else probe.examine(result.model, test)
-    progress.advance("evaluate", epochs - len(heard))  # those before a stop, and those that a diverged run did not have
-    run = _record(
-        cell,
-        result,
-        inputs=inputs,
-        samples=pictures.count,
-        test_samples=len(test.images),
-        classes=test.classes,
-        device=device_kind(device),
-        precision=precision(device),
-        **_names(cell, config),
-        **found,
-    )
-    folder.save(f"{name}.json", run)
-    kept.clear()
-    log(f"{run.method} {run.form} {run.victim} {run.countermeasure} seed {run.seed}: {run.test_accuracy:.2f} %")
-    return run
+        folder.save(f"{name}.json", run)
+        kept.clear()
+        log(f"{run.method} {run.form} {run.victim} {run.countermeasure} seed {run.seed}: {run.test_accuracy:.2f} %")
+        return run
 
 
 @task(name="measure cost", task_run_name="cost of {protection.method.kind} {protection.method.form}", **RETRIES)
-def measure_cost(protection: ProtectConfig, noise: str, by: Victim, config: EvaluateConfig) -> float:
+def measure_cost(protection: ProtectConfig, noise: NoiseRecord, by: Victim, config: EvaluateConfig) -> float:
     """Time that a protect run took, fit and rewriting, in percent of a training run that is timed now."""
     device = pick_device(config.device)
     clean = sets.clean_set(config, sets.size_of(config, by.recipe)).to(device)
     with gpu_gate(device.type):
         training_run = cost.training_seconds(by, clean.images, clean.labels, len(clean.classes))
-    return 100 * cost.noise_seconds(protection, noise) / training_run
+    return 100 * cost.noise_seconds(protection, noise, device_kind(device)) / training_run
+
+
+def _counted(cell: Cell, does: treatment.Treatment) -> Countermeasure:
+    """What tells a run's training from others: its countermeasure, or none where it does nothing to clean pictures."""
+    idle = cell.protected is None and not (does.pictures or does.learn or does.change)
+    return NoCountermeasure() if idle else cell.countermeasure
 
 
 def _names(cell: Cell, config: EvaluateConfig) -> dict[str, Any]:
@@ -109,6 +122,7 @@ def _names(cell: Cell, config: EvaluateConfig) -> dict[str, Any]:
     names: dict[str, Any] = {
         "dataset": measure.name_of(config.clean),
         "victim": cell.victim.name,
+        "countermeasure": cell.countermeasure.name,
         "part": cell.part,
         "seed": cell.seed,
     }
@@ -118,11 +132,10 @@ def _names(cell: Cell, config: EvaluateConfig) -> dict[str, Any]:
     return names | protection.model_dump(include={"method", "form", "epsilon", "fraction", "variant"})
 
 
-def _record(cell: Cell, result: victim.Result, **known: Any) -> VictimRun:
+def _record(result: victim.Result, **known: Any) -> VictimRun:
     last = result.curve[-1]
     return VictimRun(
         **known,
-        countermeasure=cell.countermeasure.name,
         test_accuracy=last.test_accuracy,
         peak_test_accuracy=max(p.test_accuracy for p in result.curve),
         train_accuracy=last.train_accuracy,

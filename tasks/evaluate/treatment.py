@@ -58,6 +58,15 @@ def module_of(countermeasure: "Countermeasure") -> CountermeasureModule:
     return cast(CountermeasureModule, importlib.import_module(f"tasks.evaluate.countermeasures.{name}"))
 
 
+def most_classes(countermeasure: "Countermeasure", size: int) -> int | None:
+    """How many classes a countermeasure takes of pictures of side `size`; None: any number.
+
+    Only a module that has a bound offers a function `most_classes(size)`.
+    """
+    bound = getattr(module_of(countermeasure), "most_classes", None)
+    return None if bound is None else int(bound(size))
+
+
 def treatment_of(countermeasure: "Countermeasure") -> Treatment:
     """What a countermeasure does."""
     return module_of(countermeasure).treatment(countermeasure)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import torch
 from torch import Tensor, nn
 
+from tasks.evaluate import tally
+from tasks.evaluate.tally import Confusion, PerClass
 from tasks.evaluate.treatment import Treatment
 from tasks.nn import augment, train
 from tasks.nn.batches import Batches
@@ -40,19 +41,19 @@ class Examination:
     classes: int
 
 
-Confusion = tuple[tuple[int, ...], ...]
-
-
 @dataclass(frozen=True)
 class Result:
-    """A finished run: its epochs, the network, and test pictures by true class (row) and answer (column).
+    """A finished run: its epochs, the network, and its answers after the last epoch and after the best (`peak_`).
 
-    `peak_confusion` is the one after the best epoch.
+    `confusion` has test pictures by true class (row) and answer (column), and is empty above tally.MOST classes;
+    `per_class` has right answers and test pictures by class, always.
     """
 
     curve: tuple[Point, ...]
     confusion: Confusion
     peak_confusion: Confusion
+    per_class: PerClass
+    peak_per_class: PerClass
     seconds: float
     model: nn.Module
 
@@ -131,7 +132,7 @@ def run(
         # A run that fell apart is at its end: gone on with, it would have more epochs than one that was never stopped.
         if kept and epoch.epoch < victim.recipe.epochs and math.isfinite(epoch.loss) and kept.due():
             kept.save(training_run.state(), story.notes())
-    return Result(tuple(story.curve), story.confusion, story.peak_confusion, story.seconds, model)
+    return story.result(model)
 
 
 class _Story:
@@ -140,38 +141,43 @@ class _Story:
     def __init__(self, test: Examination):
         self._test = test
         self.curve: list[Point] = []
-        self.confusion: Confusion = ()
-        self.peak_confusion: Confusion = ()
         self.seconds = 0.0
+        nothing = test.labels[:0]
+        self._last = self._peak = tally.count(nothing, nothing, test.classes)
 
     def add(self, epoch: train.Epoch, answers: Tensor) -> None:
         accuracy = 100 * float((answers == self._test.labels).float().mean())
         best = max((point.test_accuracy for point in self.curve), default=-1.0)
         self.curve.append(Point(epoch.epoch, epoch.loss, epoch.train_accuracy, accuracy))
-        self.confusion = confusion(self._test.labels, answers, self._test.classes)
+        self._last = tally.count(self._test.labels, answers, self._test.classes)
         if accuracy > best:
-            self.peak_confusion = self.confusion
+            self._peak = self._last
+
+    def result(self, model: nn.Module) -> Result:
+        return Result(
+            curve=tuple(self.curve),
+            confusion=self._last.confusion(),
+            peak_confusion=self._peak.confusion(),
+            per_class=self._last.per_class(),
+            peak_per_class=self._peak.per_class(),
+            seconds=self.seconds,
+            model=model,
+        )
 
     def notes(self) -> dict[str, Any]:
         return {
             "curve": [asdict(point) for point in self.curve],
-            "confusion": self.confusion,
-            "peak_confusion": self.peak_confusion,
+            "last": self._last.notes(),
+            "peak": self._peak.notes(),
             "seconds": self.seconds,
         }
 
     def go_on(self, training: train.Training, state: "State | None") -> None:
         """Take up both where a state stood; one that is not of such a run counts for nothing."""
-        if state is None or not training.restore(state[0]):
+        # Those that an earlier version kept lack what is counted now.
+        if state is None or not {"last", "peak"} <= state[1].keys() or not training.restore(state[0]):
             return
         notes = state[1]
         self.curve = [Point(**point) for point in notes["curve"]]
-        self.confusion = tuple(map(tuple, notes["confusion"]))
-        self.peak_confusion = tuple(map(tuple, notes["peak_confusion"]))
+        self._last, self._peak = tally.from_notes(notes["last"]), tally.from_notes(notes["peak"])
         self.seconds = notes["seconds"]
-
-
-def confusion(truth: Tensor, answers: Tensor, classes: int) -> Confusion:
-    """Counts of int64 [N] answers by true class (row) and answer (column)."""
-    counts = torch.bincount(truth.cpu() * classes + answers.cpu(), minlength=classes * classes)
-    return tuple(tuple(row) for row in counts.view(classes, classes).tolist())

@@ -14,8 +14,8 @@ _WITH_P = ("Drop", "StochasticDepth")
 
 
 def is_in(model: nn.Module) -> bool:
-    """True for a network with dropout of any kind that is not switched off."""
-    return any(_rate(module) > 0 for module in model.modules())
+    """True for a network that drops something as it stands: asked in training mode, for a frozen part draws nothing."""
+    return any(module.training and _rate(module) > 0 for module in model.modules())
 
 
 def _rate(module: nn.Module) -> float:

@@ -85,7 +85,6 @@ class Training:
         self._model, self._batches, self._recipe, self._change = model, batches, recipe, change
         self._generator = torch.Generator().manual_seed(seed)
         self._optimizer = sgd(model, recipe.lr, recipe.momentum, recipe.weight_decay, recipe.nesterov)
-        self._has_dropout = dropout.is_in(model)
         self._done = 0
 
     def epochs(self) -> Iterator[Epoch]:
@@ -103,6 +102,7 @@ class Training:
     def _epoch(self) -> Epoch:
         recipe, steps, seen = self._recipe, 0, 0
         self._model.train()
+        has_dropout = dropout.is_in(self._model)
         device = next(self._model.parameters()).device
         total_loss = torch.zeros((), device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
@@ -111,7 +111,7 @@ class Training:
             for group in self._optimizer.param_groups:
                 group["lr"] = recipe.lr * _factor(recipe, self._done, steps / per_epoch)
             x, y = self._change(self._model, to_float(images), labels, self._generator)
-            draws = dropout.drawn_from(self._generator, device) if self._has_dropout else None
+            draws = dropout.drawn_from(self._generator, device) if has_dropout else None
             loss, right = step(self._model, self._optimizer, x, y, recipe.clip, draws)
             total_loss += loss
             correct += right

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from schemas.evaluate import VictimRun
+from tasks.evaluate.per_class import counts_of, peak_counts_of
 from tasks.report.display import CLEAN, whole_name
 from tasks.report.frame import COPY, copy_of, ordered
 from tasks.report.summary import CELL, finished
@@ -30,9 +31,9 @@ def class_rows(runs: Sequence[VictimRun], covered: Covered) -> pd.DataFrame:
     """One row a run and class: test `pictures`, how many were `right` in the end and at the best epoch.
 
     `row` is the run's place in `ordered(runs)`; `protected`: the class was to be protected in the run's copy;
-    `peak_right` is NaN where it was not kept. Runs without a confusion matrix have no rows.
+    `peak_right` is NaN where it was not kept. Runs that left no counts have no rows.
     """
-    parts = [_of_run(row, run, covered) for row, run in enumerate(ordered(runs)) if any(map(sum, run.confusion))]
+    parts = [_of_run(row, run, covered) for row, run in enumerate(ordered(runs)) if any(map(sum, counts_of(run)))]
     if not parts:
         return pd.DataFrame(columns=["row", "class", *_COUNTS, "protected"])
     return pd.concat(parts, ignore_index=True)
@@ -41,7 +42,7 @@ def class_rows(runs: Sequence[VictimRun], covered: Covered) -> pd.DataFrame:
 def focus(frame: pd.DataFrame, rows: pd.DataFrame, classes: frozenset[str]) -> pd.DataFrame:
     """The frame with accuracies, final and peak, on test pictures of some `classes` alone; `rows` from class_rows.
 
-    The peak is that of the epoch that is best over all classes. NaN where a run left no confusion matrix.
+    The peak is that of the epoch that is best over all classes. NaN where a run left no counts.
     """
     sums = rows[rows["class"].isin(classes)].groupby("row")[_COUNTS].sum(min_count=1).reindex(frame.index)
     return frame.assign(
@@ -70,16 +71,16 @@ def same_copy(frame: pd.DataFrame, row: Mapping[str, object]) -> pd.DataFrame:
 
 
 def _of_run(row: int, run: VictimRun, covered: Covered) -> pd.DataFrame:
-    counts = np.array(run.confusion, dtype=np.int64)
-    peak = np.array(run.peak_confusion, dtype=np.float64)
+    counts = np.array(counts_of(run), dtype=np.int64)
+    peak = np.array(peak_counts_of(run), dtype=np.float64)
     chosen = covered.get(whole_name(copy_of(run)), frozenset(run.classes))
     return pd.DataFrame(
         {
             "row": row,
             "class": pd.array(run.classes, dtype="string"),
-            "pictures": counts.sum(axis=1),
-            "right": counts.diagonal(),
-            "peak_right": peak.diagonal() if peak.shape == counts.shape else np.nan,
+            "pictures": counts[:, 1],
+            "right": counts[:, 0],
+            "peak_right": peak[:, 0] if peak.shape == counts.shape else np.nan,
             "protected": [run.method != CLEAN and name in chosen for name in run.classes],
         }
     )

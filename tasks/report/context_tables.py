@@ -27,14 +27,17 @@ def stored_table(context: ReportContext) -> Table:
             f"{copy.epsilon} (L2)" if copy.norm == "l2" else f"{copy.epsilon}",
             f"{copy.max_abs_change}",
             f"{copy.max_l2:.1f}",
-            f"{copy.mean_l2:.3f}",
+            MISSING if copy.mean_l2 is None else f"{copy.mean_l2:.3f}",
             accuracy(copy.psnr),
             MISSING if copy.ssim is None else f"{copy.ssim:.4f}",
             _fit_error(copy),
         )
         for copy in context.protected
     )
-    caption = "Change of the stored pictures against the originals; mean L2 over pictures with values in 0 to 1"
+    caption = (
+        "Change of the stored pictures against the originals; mean L2 (values in 0 to 1), PSNR and SSIM are over the "
+        "changed pictures alone"
+    )
     return Table(caption, STORED_HEAD, rows, frozenset(range(1, len(STORED_HEAD))))
 
 

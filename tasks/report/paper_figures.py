@@ -1,112 +1,91 @@
-"""The paper's figures drawn from our runs."""
+"""The paper's figures drawn from our runs; each says of which result it is, and at which scale."""
 
-from collections.abc import Sequence
-from statistics import fmean, stdev
+import re
+from collections.abc import Iterator
+from html import escape
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
+from infra.errors import one_line
 from schemas.evaluate import VictimRun
-from schemas.experiments import Experiment, Outcome, PaperResult, Scale
-from tasks.report.figures import confusion_matrix
-from tasks.report.svg import COLOURS, INK, plain, to_svg
+from schemas.experiments import PaperResult, Scale
+from tasks.report.figures import MOST_LABELS, confusion_matrix
+from tasks.report.paper_curves import curves
+from tasks.report.paper_found import Found, finished, labelled
+from tasks.report.paper_lines import lines
+from tasks.report.probe_figures import roc_curves
 
-_Found = Sequence[tuple[Experiment, tuple[VictimRun, ...], Outcome]]
-_UNITS = {"accuracy": "clean test accuracy, %", "backdoor": "success of the trigger, %"}
+_LINE, _BELOW = 14, 6  # height of a line of the title, and what is left under it, in points
+_FRAME = re.compile(r'height="([\d.]+)pt" viewBox="0 0 ([\d.]+) [\d.]+"([^>]*>)')
 
 
-def draw(result: PaperResult, found: _Found, scale: Scale) -> dict[str, str]:
-    """SVG by file name; none for what the paper gives as a table only."""
-    label = " (small scale)" if scale == "small" else ""
-    if result.drawing == "curves":
-        return {"curves.svg": _curves(found, result.name + label)}
+def draw(result: PaperResult, found: Found, scale: Scale) -> dict[str, str]:
+    """SVG by file name; none for what the paper gives as a table only, and where no run came to an end."""
+    name = labelled(result.name, scale)
+    return {file: titled(drawing, name, *more) for file, drawing, *more in _drawn(result, found)}
+
+
+def titled(drawing: str, *title: str) -> str:
+    """An SVG of matplotlib's with a title above it, a line each, which is also its name to a screen reader."""
+    lines_ = [escape(one_line(line)) for line in title]
+    above = _LINE * len(lines_) + _BELOW
+
+    def grown(found: re.Match[str]) -> str:
+        high, wide, rest = float(found[1]) + above, found[2], found[3]
+        texts = "".join(
+            f'<text x="6" y="{_LINE * (at + 1) - above}" font-family="sans-serif" font-size="10" fill="currentColor">'
+            f"{line}</text>"
+            for at, line in enumerate(lines_)
+        )
+        named = f"<title>{': '.join(lines_)}</title>{texts}"
+        return f'height="{high:g}pt" viewBox="0 -{above} {wide} {high:g}"{rest}{named}'
+
+    return _FRAME.sub(grown, drawing, count=1)
+
+
+def slug(text: str) -> str:
+    """`text` as part of a file's name: small letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "row"
+
+
+def _drawn(result: PaperResult, found: Found) -> Iterator[tuple[str, ...]]:
+    """File name, SVG and what its title says besides the result's name."""
     if result.drawing == "lines":
-        return {"lines.svg": _lines(found, result.name + label)}
-    if result.drawing == "roc":
-        return {"roc.svg": _roc(found, result.name + label)}
-    if result.drawing == "confusion":
-        return _confusions(found)
-    return {}
+        yield "lines.svg", lines(found, result.across)
+    elif result.drawing == "curves" and (drawing := curves(found)):
+        yield "curves.svg", drawing
+    elif result.drawing == "roc" and (drawing := _roc(found)):
+        yield "roc.svg", drawing
+    elif result.drawing == "confusion":
+        yield from _confusions(found)
 
 
-def _curves(found: _Found, title: str) -> str:
-    """A panel a column, a line a row: clean test accuracy by epoch, mean over seeds."""
-    columns = list(dict.fromkeys(one.column for one, *_ in found if one.noise)) or ["clean"]
-    figure = Figure(figsize=(4.2 * len(columns), 3.4), layout="constrained")
-    grid = figure.subplots(1, len(columns), squeeze=False, sharey=True).ravel()
-    rows = list(dict.fromkeys(one.row for one, *_ in found))
-    for axes, column in zip(grid, columns, strict=True):
-        shown = [(one, runs) for one, runs, _ in found if one.column in {column, "clean"}]
-        for one, runs in shown:
-            _curve(axes, one.row, [run for run in runs if not run.diverged], rows.index(one.row))
-        _finish(axes, f"{title}: {column}", "epoch", _UNITS["accuracy"])
-    return to_svg(figure)
+def _roc(found: Found) -> str | None:
+    verified = [(one, runs) for one, runs, _ in found if one.measured == "auc"]
+    runs = [run for _, several in verified for run in several]
+    return roc_curves(runs, verified[0][0].countermeasure.name) if runs else None
 
 
-def _curve(axes: Axes, label: str, runs: Sequence[VictimRun], number: int) -> None:
-    if not runs:
-        return
-    heights = [fmean(points) for points in zip(*([p.test_accuracy for p in run.curve] for run in runs), strict=False)]
-    colour = COLOURS[number % len(COLOURS)]
-    axes.plot(range(1, len(heights) + 1), heights, label=label, color=colour, marker="." * (len(heights) == 1))
+def _confusions(found: Found) -> Iterator[tuple[str, ...]]:
+    """The confusion matrix of each protected copy by the first run that finished; above 50 classes it says nothing."""
+    runs: dict[str, tuple[str, str, VictimRun]] = {}
+    for one, several, _ in found:
+        # Accuracy on some classes and on the others comes from one and the same run.
+        for run in finished(several)[:1] if one.noise else []:
+            if len(run.classes) <= MOST_LABELS:
+                runs.setdefault(run.inputs, (one.row, one.column, run))
+    rows = [row for row, *_ in runs.values()]
+    taken: set[str] = set()
+    for row, column, run in runs.values():
+        drawing = confusion_matrix(run)
+        if drawing:
+            title = row if rows.count(row) == 1 else f"{row}, {column}"
+            yield _free(f"confusion-{slug(title)}", taken), drawing, f"{title}; {run.victim}, seed {run.seed}"
 
 
-def _lines(found: _Found, title: str) -> str:
-    """A line a row over the columns, with the deviation over seeds; the paper's numbers as crosses."""
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    axes = figure.subplots()
-    rows = list(dict.fromkeys(one.row for one, *_ in found))
-    for number, row in enumerate(rows):
-        colour = COLOURS[number % len(COLOURS)]
-        ours = [(_number(o.column), o.values) for _, _, o in found if o.row == row and o.values]
-        if len(ours) == 1:
-            axes.axhline(fmean(ours[0][1]), color=colour, linestyle=":", label=row)
-            continue
-        errors = [stdev(values) if len(values) > 1 else 0.0 for _, values in ours]
-        axes.errorbar([x for x, _ in ours], [fmean(v) for _, v in ours], errors, color=colour, label=row, capsize=2)
-        told = [(_number(o.column), o.paper) for _, _, o in found if o.row == row and o.paper is not None]
-        axes.plot([x for x, _ in told], [y for _, y in told], "x", color=colour)
-    measured = next(iter(found))[0].measured
-    _finish(axes, f"{title}; crosses: the paper", "percent, or 1/255", _UNITS.get(measured, measured))
-    return to_svg(figure)
-
-
-def _number(column: str) -> float:
-    return float(column.removesuffix(" %"))
-
-
-def _roc(found: _Found, title: str) -> str:
-    """The ROC curve of each row's first seed."""
-    figure = Figure(figsize=(4.6, 4.4), layout="constrained")
-    axes = figure.subplots()
-    for number, (one, runs, _) in enumerate(each for each in found if each[0].measured == "auc"):
-        curve = next((run.verification.roc for run in runs if run.verification), None)
-        if curve:
-            axes.plot([x for x, _ in curve], [y for _, y in curve], color=COLOURS[number % len(COLOURS)], label=one.row)
-    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":", label="guessing")
-    axes.set_xlabel("false acceptance rate")
-    _finish(axes, f"{title}, first seed", "false acceptance rate", "true acceptance rate", top=1)
-    return to_svg(figure)
-
-
-def _confusions(found: _Found) -> dict[str, str]:
-    """The first seed's confusion matrix of each protected copy."""
-    drawn: dict[str, str] = {}
-    shown: set[str] = set()
-    for one, runs, _ in found:
-        if one.noise is None or not runs or runs[0].inputs in shown:
-            continue
-        shown.add(runs[0].inputs)
-        picture = confusion_matrix(runs[0])
-        if picture is not None:
-            drawn[f"confusion-{len(shown)}.svg"] = picture
-    return drawn
-
-
-def _finish(axes: Axes, title: str, across: str, up: str, top: float = 100) -> None:
-    plain(axes)
-    axes.set(title=title, xlabel=across, ylabel=up, ylim=(0, top))
-    axes.title.set_fontsize(9)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_fontsize(8)
-    axes.legend(frameon=False, fontsize=7, labelcolor=INK)
+def _free(stem: str, taken: set[str]) -> str:
+    """The first of STEM.svg, STEM-2.svg, ... that no other drawing has."""
+    number, name = 1, f"{stem}.svg"
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}.svg"
+    taken.add(name)
+    return name

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
-import torch
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
@@ -13,7 +12,7 @@ from infra.orchestration import RETRIES, log
 from infra.storage import Folder
 from schemas.evaluate import EvaluateConfig, ReportRecord, VictimRun
 from schemas.report import ReportContext
-from tasks.evaluate import sets
+from tasks.evaluate import sets, shard_sets
 from tasks.report import verdict
 from tasks.report.covered import covered_classes
 from tasks.report.display import records
@@ -43,15 +42,9 @@ def write_evaluation(config: EvaluateConfig, runs: Sequence[VictimRun], context:
 
 
 def _pictures(config: EvaluateConfig) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """A few originals and their protected copies, one of each class in turn, by caption."""
+    """A few originals and their protected copies, one of each class in turn, by caption; no others are loaded."""
     size = sets.size_of(config, config.victims[0].recipe)
-    clean = sets.clean_set(config, size)
-    chosen = [int((clean.labels == label).nonzero()[0]) for label in torch.unique(clean.labels)[:_SHOWN]]
-    shown: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for copy in config.protected:
-        images = sets.protected_set(copy, size).images
-        shown[sets.caption(copy)] = (clean.images[chosen].numpy(), images[chosen].numpy())
-    return shown
+    return {sets.caption(copy): shard_sets.examples(copy, config.clean, size, _SHOWN) for copy in config.protected}
 
 
 def _with_sizes(config: EvaluateConfig, context: ReportContext) -> ReportContext:

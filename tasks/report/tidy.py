@@ -44,7 +44,7 @@ BACKDOOR_DTYPES = {"inputs": "string", "trigger": "string", "pictures": "int64",
 def confusion(runs: Sequence[VictimRun]) -> pd.DataFrame:
     """One row a run, true class and answer, with the number of test pictures; pairs that never occurred are left out.
 
-    Raises DataError when there are no runs.
+    Runs of more than 200 classes keep no such counts, and have no rows. Raises DataError when there are no runs.
     """
     parts = [_pairs(run) for run in ordered(runs) if any(map(sum, run.confusion))]
     empty = pd.DataFrame(columns=list(CONFUSION_DTYPES))

@@ -14,6 +14,7 @@ from tasks.report.display import PLAIN, Judgement, accuracy, judge, listing, per
 EARLY_GAP = 10.0
 _OPENING: dict[Judgement, str] = {"holds": "holds", "partly": "only partly holds", "unknown": "can't be judged"}
 _CALLED: dict[Judgement, str] = {"holds": "held", "partly": "held in part", "undone": "undone"}
+_RANKS: dict[Judgement, int] = {"undone": 0, "partly": 1, "holds": 2, "unknown": 3}
 
 
 def first_sentence(worst: Mapping[str, Any], cells: pd.DataFrame, name: str, victim: str, pictures: str) -> str:
@@ -23,7 +24,8 @@ def first_sentence(worst: Mapping[str, Any], cells: pd.DataFrame, name: str, vic
     """
     until = " when trained to the last epoch" if early_stopping(worst, cells) else ""
     reaches = f"{victim} reaches {percent_of(worst['mean'], worst['std'])} on {pictures}"
-    return f"{name} {_opening(worst)}{until}: under {_setting(worst, cells)}, {reaches}, {_beside(worst)}."
+    judged = f"{_beside(worst)}{_lower_elsewhere(worst, cells)}"
+    return f"{name} {_opening(worst)}{until}: under {_setting(worst, cells)}, {reaches}, {judged}."
 
 
 def _opening(worst: Mapping[str, Any]) -> str:
@@ -36,19 +38,33 @@ def _opening(worst: Mapping[str, Any]) -> str:
 
 
 def _setting(worst: Mapping[str, Any], cells: pd.DataFrame) -> str:
-    number = worst["tried"]
+    number, same = worst["tried"], cells[cells["victim"] == worst["victim"]]
+    tried = "that came to an end" if same["mean"].isna().any() else "tried"
     if not number:
-        return "plain training, the only kind tried"
+        return f"plain training, the only kind {tried}"
     if worst["countermeasure"] != PLAIN:
         which = "the only countermeasure" if number == 1 else f"the worst case of {number} countermeasures"
-        return f"{one_line(worst['countermeasure'])}, {which} tried"
-    others = records(cells[(cells["victim"] == worst["victim"]) & (cells["countermeasure"] != PLAIN)])
-    if all(clearly_above(worst, row) for row in others if not math.isnan(row["mean"])):
-        rest = "only countermeasure tried does" if number == 1 else f"{number} countermeasures tried do"
+        return f"{one_line(worst['countermeasure'])}, {which} {tried}"
+    others = records(same[(same["countermeasure"] != PLAIN) & same["mean"].notna()])
+    if all(clearly_above(worst, row) for row in others):
+        rest = f"only countermeasure {tried} does" if number == 1 else f"{number} countermeasures {tried} do"
         return f"plain training, which gets further than the {rest}"
     if number == 1:
-        return "plain training, and the only countermeasure tried gets no further"
-    return f"plain training, and none of the {number} countermeasures tried gets further"
+        return f"plain training, and the only countermeasure {tried} gets no further"
+    return f"plain training, and none of the {number} countermeasures {tried} gets further"
+
+
+def _lower_elsewhere(worst: Mapping[str, Any], cells: pd.DataFrame) -> str:
+    """Told where less accuracy, beside a lower clean ceiling of its own, is judged lower than the worst case."""
+    judged = cells[(cells["victim"] == worst["victim"]) & cells["kept"].notna()]
+    if judged.empty:
+        return ""
+    row = records(judged)[int(judged["kept"].to_numpy().argmin())]
+    if _RANKS[judge(row["kept"])] >= _RANKS[judge(worst["kept"])]:
+        return ""
+    where = "plain training" if row["countermeasure"] == PLAIN else one_line(row["countermeasure"])
+    ceiling = f"whose clean ceiling is {accuracy(row['ceiling'])} %"
+    return f"; under {where}, {ceiling}, only {share(row['kept'])} is kept: {_CALLED[judge(row['kept'])]} there"
 
 
 def border(worst: Mapping[str, Any]) -> str:

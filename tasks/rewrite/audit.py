@@ -26,9 +26,11 @@ _MOST_PROBLEMS = 100
 
 @dataclass
 class Audit:
-    """What an audit found. Changes in steps of 1/255, over all pictures; `max_l2` is the largest norm of one.
+    """What an audit found. Changes in steps of 1/255; `max_l2` is the largest norm of a picture's change.
 
-    `l2` sums each picture's norm, values in [0, 1]. `similarity` is None where it is not measured.
+    `l2` sums each picture's norm, values in [0, 1]. `values` counts those of the changed pictures alone, and
+    `similarity` is over them: pictures that carry no noise say nothing of how visible it is. It is None where it is
+    not measured.
     """
 
     samples: int = 0
@@ -65,7 +67,10 @@ def manifest_of(destination: Folder) -> ProtectedManifest:
 
 
 def clean_spec(clean: SourceSpec, manifest: ProtectedManifest) -> SourceSpec:
-    """The source as it was when protected: split, limit and label field from the manifest where none were given."""
+    """The source as it was when protected: the manifest's split and shard size, whatever `clean` says.
+
+    Limit and label field are the manifest's where `clean` gives none.
+    """
     made = manifest.dataset.source
     update = {
         "split": made.split,
@@ -79,12 +84,12 @@ def clean_spec(clean: SourceSpec, manifest: ProtectedManifest) -> SourceSpec:
 def audit(destination: Folder, clean: SourceSpec, ssim: bool = False) -> Audit:
     """Compare every stored sample with the original: budget, keys, order, labels, other members, counts, hashes.
 
-    With `ssim` structural similarity is measured too, over a bounded sample. Raises DataError when either side is no
-    dataset, StorageError when one can't be read.
+    With `ssim` structural similarity is measured too, over a bounded sample of the changed pictures. Raises DataError
+    when either side is no dataset, StorageError when one can't be read.
     """
     manifest = manifest_of(destination)
     spec = clean_spec(clean, manifest)
-    found = Audit(similarity=Similarity(manifest.dataset.samples) if ssim else None)
+    found = Audit(similarity=Similarity(manifest.protection.protected) if ssim else None)
     shards = {shard.name: shard for shard in manifest.dataset.shards}
     units = source.plan(spec).units
     progress.start("verify", len(units), "shards")
@@ -174,14 +179,15 @@ def _audit_sample(found: Audit, original: Sample, stored: Sample, budget: NoiseB
     if before.shape != after.shape:
         found.problem(f"sample {original.key} has another size than in the source")
         return
-    if found.similarity:
-        found.similarity.add(before, after)
     change = int(cv2.absdiff(before, after).max(initial=0))
     squares = round(cv2.norm(before, after, cv2.NORM_L2SQR))
-    found.changed += change > 0
+    if change:
+        found.changed += 1
+        found.values += before.size
+        if found.similarity:
+            found.similarity.add(before, after)
     found.max_abs_change = max(found.max_abs_change, change)
     found.squared_change += squares
-    found.values += before.size
     norm = math.sqrt(squares)
     found.l2 += norm / 255
     found.max_l2 = max(found.max_l2, norm)

@@ -17,7 +17,9 @@ Picture = NDArray[np.uint8]
 
 
 class Similarity:
-    """Mean SSIM of pictures and their originals, over at most `most` of `pictures` of them, drawn evenly and seeded.
+    """Mean SSIM of changed pictures and their originals, over at most `most` of `pictures`, drawn evenly and seeded.
+
+    `pictures` is how many are to come; those beyond are not counted.
 
     The metric costs more than decoding, so large datasets are sampled. Memory is bounded: pictures wait in batches of
     one size, and of a picture with a side above 512 pixels the middle counts. The window is the largest odd one that
@@ -32,12 +34,9 @@ class Similarity:
         self._total, self._count = 0.0, 0
 
     def add(self, before: Picture, after: Picture) -> None:
-        """The next picture and its original, both uint8 [H, W, 3]: counted when its turn was drawn."""
+        """The next picture that differs from its original, both uint8 [H, W, 3]: counted when its turn was drawn."""
         turn, self._seen = self._seen, self._seen + 1
         if turn not in self._chosen or min(before.shape[:2]) < 3:
-            return
-        if np.array_equal(before, after):
-            self._total, self._count = self._total + 1.0, self._count + 1
             return
         before, after = _middle(before), _middle(after)
         group = self._waiting.setdefault(before.shape, [])

@@ -7,6 +7,7 @@ import pytest
 
 from flows.status import JobStatus
 from tests.flows.cli_helpers import KEY, Places, refuse, tree, unlearnable
+from tests.tasks.rewrite.helpers import folder_source
 from tests.tasks.shard.helpers import picture
 
 SIDES = ("left", "right")
@@ -115,16 +116,25 @@ class TestEvaluate:
 
 
 def test_samples_of_several_pictures_are_read_alike_for_training_and_for_the_test(cli, places):
-    for name, first in (("a.tar", 0), ("b.tar", 8)):
+    test = Places(places.root / "test")
+    for place, name, first in ((places, "a.tar", 0), (places, "b.tar", 8), (test, "c.tar", 16)):
         keys = [f"s{i:02d}" for i in range(first, first + 8)]
         sides = [(f"{key}.{side}.png", picture(int(key[1:]) + (side == "right"))) for key in keys for side in SIDES]
         labels = [(f"{key}.cls", b"%d" % (i % 2)) for i, key in enumerate(keys)]
-        places.put(name, sorted([*sides, *labels]))
+        place.put(name, sorted([*sides, *labels]))
     assert cli(*places.protect, "--image-field", "left.png").status == 0
-    command = ("evaluate", places.destination, "--clean", places.source, "--test", places.source)
+    command = ("evaluate", places.destination, "--clean", places.source, "--test", test.source)
     said = cli(*command, "--workspace", places.workspace, *QUICK, "--image-field", "left.png", "--json")
     assert said.status == 0, said
     assert len(said.json["results"]) == 2
+
+
+def test_training_pictures_are_no_test_pictures(cli, done, tmp_path):
+    command = ("evaluate", done[0].destination, "--clean", "digits", "--test", "digits", "--test-split", "train")
+    said = cli(*command, "--workspace", tmp_path / "w", *QUICK)
+    assert (said.status, said.out) == (2, "")
+    assert "the test pictures at digits are training pictures too" in said.error
+    assert not (tmp_path / "w" / "evaluate").exists()
 
 
 class TestConfigurationFile:
@@ -132,12 +142,15 @@ class TestConfigurationFile:
 
     @pytest.fixture
     def command(self, done, tmp_path):
-        """An evaluation whose file states victims and the split of the test pictures."""
+        """An evaluation whose file states victims and the split of the test pictures, of a tree that has two."""
+        for split, first, count in (("val", 0, 6), ("test", 50, 3)):
+            digits = tuple(str(digit) for digit in range(10))
+            folder_source(tmp_path / "digits" / split, per_class=count, classes=digits, first=first)
         narrow = {"kind": "tiny", "widths": [4, 8, 8, 8], "recipe": {"epochs": 5, "batch_size": 16}}
         file = tmp_path / "config.json"
-        file.write_text(json.dumps({"victims": [narrow], "test": {"split": "train", "limit": 50}, "seeds": 2}))
+        file.write_text(json.dumps({"victims": [narrow], "test": {"split": "val", "limit": 50}, "seeds": 2}))
         places, _ = done
-        given = ("evaluate", places.destination, "--clean", "digits", "--test", "digits", "--json")
+        given = ("evaluate", places.destination, "--clean", "digits", "--test", tmp_path / "digits", "--json")
         return (*given, "--workspace", tmp_path / "w", "--config", file)
 
     def test_an_option_changes_what_it_names_and_no_more(self, cli, command, tmp_path):
@@ -149,7 +162,10 @@ class TestConfigurationFile:
 
     def test_a_split_on_the_command_line_wins(self, cli, command, tmp_path):
         assert cli(*command, "--epochs", 1, "--seeds", 1, "--test-split", "nowhere").status != 0
-        assert cli(*command, "--epochs", 1, "--seeds", 1, "--victims", "tiny").json["results"][0]["victim"] == "tiny"
+        said = cli(*command, "--epochs", 1, "--seeds", 1, "--victims", "tiny", "--test-split", "test")
+        assert said.json["results"][0]["victim"] == "tiny"
+        (record, *_) = [json.loads(path.read_text()) for path in (tmp_path / "w" / "evaluate").glob("*.json")]
+        assert record["test_samples"] == 30
 
 
 class TestBadUsage:

@@ -17,7 +17,7 @@ from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder
 from schemas.countermeasures import EarlyStopping, Grayscale, Jpeg, NoCountermeasure
 from schemas.dataset import SourceSpec
-from schemas.evaluate import EvaluateConfig, ReportRecord, VictimRun
+from schemas.evaluate import Beside, EvaluateConfig, ReportRecord, VictimRun
 from schemas.noise import NoiseBudget, RandomNoise
 from schemas.recipe import TinyRecipe
 from schemas.victims import TinyVictim
@@ -284,6 +284,7 @@ def test_early_stopping_alone_leaves_no_row_of_plain_training(finished, no_train
 def test_a_copy_that_was_made_again_in_the_same_process_is_looked_at_again(tmp_path):
     """The pictures of an evaluation are kept in memory; those of the one before must not pass for these."""
     source = folder_source(tmp_path / "in", per_class=6)
+    test = folder_source(tmp_path / "test", per_class=2, first=50)
     job = config_of(tmp_path, source, RandomNoise(form="class-wise"))
     spec = SourceSpec(url=str(source))
     victim = VICTIM.model_copy(update={"recipe": TinyRecipe(epochs=1, batch_size=4)})
@@ -291,7 +292,7 @@ def test_a_copy_that_was_made_again_in_the_same_process_is_looked_at_again(tmp_p
         [job.destination],
         tmp_path / "w",
         clean=spec,
-        test=spec,
+        test=SourceSpec(url=str(test)),
         victims=(victim,),
         countermeasures=MEASURES[:1],
         seeds=1,
@@ -305,6 +306,15 @@ def test_a_copy_that_was_made_again_in_the_same_process_is_looked_at_again(tmp_p
     assert (
         sets.protected_set(job.destination, 8).images.int() - sets.clean_set(config, 8).images.int()
     ).abs().max() > 8
+
+
+def test_a_workspace_in_any_source_is_refused(copies, tmp_path):
+    train, test = (folder_source(tmp_path / name, per_class=2, first=first) for name, first in (("in", 0), ("test", 5)))
+    beside = Beside(train=SourceSpec(url=str(train)), test=SourceSpec(url=str(test)))
+    for source in (train, test):
+        with pytest.raises(ConfigurationError, match=f"lies in the source {source}"):
+            evaluate(evaluation(copies[:1], source / "w", beside=beside))
+        assert not (source / "w").exists()
 
 
 def test_parameters_may_come_as_plain_values_as_a_deployment_gives_them(finished, no_training):

@@ -28,6 +28,7 @@ class TestHostileNames:
         for number, name in enumerate(HOSTILE):
             for i in range(4):
                 found.put_bytes(f"{name}/{i}.png", picture(10 * number + i))
+            Places(tmp_path / "test").put_bytes(f"{name}/0.png", picture(10 * number + 9))
         (tmp_path / "<b>data").symlink_to(found.source)
         return found
 
@@ -44,8 +45,8 @@ class TestHostileNames:
         with tarfile.open(hostile.destination / "train-000000.tar") as archive:
             assert [name for name in archive.getnames() if not name.isascii() or set(name) & set("/ $<>\n")] == []
 
-        command = ("evaluate", hostile.destination, "--clean", source, "--test", source, "--workspace")
-        said = cli(*command, hostile.workspace, "--epochs", 1, "--seeds", 1, "--json")
+        command = ("evaluate", hostile.destination, "--clean", source, "--test", hostile.root / "test" / "source")
+        said = cli(*command, "--workspace", hostile.workspace, "--epochs", 1, "--seeds", 1, "--json")
         assert said.status == 0, said
         assert [row["dataset"] for row in said.json["results"]] == ["<b>data"] * 2
         report = Path(said.json["report"])

@@ -121,6 +121,8 @@ class TestRecipe:
             ("crop_padding", -1),
             ("rotation", 181),
             ("jitter", (0.4, 0.4, 0.4)),
+            ("jitter", (-0.1, 0.0, 0.0, 0.0)),
+            ("jitter", (0.0, math.nan, 0.0, 0.0)),
             ("size", 7),
             ("size", 2000),
         ],
@@ -128,6 +130,13 @@ class TestRecipe:
     def test_a_value_that_makes_no_sense_is_refused_by_name(self, field, value):
         with pytest.raises(ValidationError, match=field):
             Recipe(**{field: value})
+
+    def test_jitter_says_which_of_its_strengths_is_wrong(self):
+        with pytest.raises(ValidationError, match=r"jitter of the brightness is -1; it has to be from 0 to 1 "):
+            Recipe(jitter=(-1, 0, 0, 2))
+        with pytest.raises(ValidationError, match=r"jitter of the hue is 0.6; it has to be from 0 to 0.5"):
+            Recipe(jitter=(1, 1, 1, 0.6))
+        assert Recipe(jitter=(1, 1, 1, 0.5)).jitter == (1, 1, 1, 0.5)
 
 
 class TestCountermeasures:
@@ -288,6 +297,8 @@ class TestRun:
             part="protected",
             variant="patch 16",
             peak_confusion=((0, 1), (1, 0)),
+            per_class=((1, 1), (0, 1)),
+            peak_per_class=((0, 1), (0, 1)),
             verification=Verification(
                 pairs=4, same=2, auc=0.75, tar_at_far=((0.01, 0.5),), roc=((0.0, 0.0), (0.5, 1.0), (1.0, 1.0))
             ),
@@ -298,7 +309,7 @@ class TestRun:
 
     def test_a_record_without_what_came_later_is_still_read(self):
         """A run that is done is not trained again because the record has more to tell now."""
-        later = {"part", "peak_confusion", "verification", "backdoor"}
+        later = {"part", "peak_confusion", "per_class", "peak_per_class", "verification", "backdoor"}
         text = self.run().model_dump_json(exclude=later)
         assert VictimRun.model_validate_json(text) == self.run()
 

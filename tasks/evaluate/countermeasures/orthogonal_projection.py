@@ -36,9 +36,14 @@ def treatment(countermeasure: "OrthogonalProjection") -> Treatment:
 
 
 def smallest(countermeasure: "OrthogonalProjection") -> int:
-    """See CountermeasureModule. How many classes there may be depends on the size: see `_learn`."""
+    """See CountermeasureModule. How many classes there may be depends on the size: see `most_classes`."""
     del countermeasure
     return 2
+
+
+def most_classes(size: int) -> int:
+    """One less than a picture of side `size` has values: see `_learn`."""
+    return 3 * size * size - 1
 
 
 def _learn(images: Tensor, labels: Tensor, seed: int, epochs: int) -> "_Projection":

@@ -13,6 +13,9 @@ NAMES = (
 )
 
 
+OF_RECORD = {"resnet18", "inception-resnet-v1"}
+
+
 def asked(*names, **fields):
     return ReproduceConfig(experiments=names, workspace="w", **fields)
 
@@ -70,6 +73,9 @@ def test_what_is_asked_for_twice_is_run_once():
         ({"experiments": ("nothing",)}, "see reproduce --list"),
         ({"experiments": ("fig1",), "datasets": ("svhn",)}, "it has the datasets cifar10"),
         ({"experiments": ("fig4",), "victims": ("vgg11",)}, "the victims inception-resnet-v1"),
+        ({"experiments": ("fig4",), "victims": ("vgg11",), "scale": "small"}, "the victims inception-resnet-v1"),
+        ({"experiments": ("fig1",), "victims": ("resnet18", "vgg12")}, "did you mean vgg11"),
+        ({"experiments": ("all",), "datasets": ("celeba100",)}, "nothing of fig1"),
     ],
 )
 def test_what_there_is_not_is_refused(fields, said):
@@ -81,7 +87,7 @@ def test_what_there_is_not_is_refused(fields, said):
 def test_in_small_each_keeps_its_question(result):
     (small,) = catalogue.chosen(asked(result.name, scale="small"))
     assert {one.victim.kind for one in small.experiments} == {"screen"}
-    full = {(one.measured, one.part, one.others) for one in result.experiments}
+    full = {(one.measured, one.part, one.others) for one in result.experiments if one.victim.kind in OF_RECORD}
     assert {(one.measured, one.part, one.others) for one in small.experiments} == full
     for one in small.experiments:
         method = one.noise.method if one.noise else None
@@ -97,3 +103,24 @@ def test_in_small_a_victim_that_is_named_keeps_its_form():
     (small,) = catalogue.chosen(asked("table1", scale="small", victims=("vgg11",), datasets=("cifar10",)))
     assert {one.victim.kind for one in small.experiments} == {"vgg11"}
     assert all(one.victim.recipe.epochs < 60 for one in small.experiments)
+
+
+def test_of_all_what_is_left_is_run():
+    names = [result.name for result in catalogue.chosen(asked("all", datasets=("svhn",)))]
+    assert names == ["table1"]
+    assert "fig4" not in [result.name for result in catalogue.chosen(asked("all", victims=("resnet18",)))]
+
+
+def test_table_4_is_where_its_class_map_is_used():
+    assert [result.name for result in catalogue.chosen(asked("table4"))] == ["fig3b"]
+
+
+def test_in_small_the_screening_net_and_a_named_victim_stand_side_by_side():
+    (small,) = catalogue.chosen(asked("table1", scale="small", victims=("screen", "vgg11"), datasets=("cifar10",)))
+    assert {one.victim.kind for one in small.experiments} == {"screen", "vgg11"}
+    assert len({(one.row, one.column) for one in small.experiments}) == len(small.experiments) == 8
+
+
+def test_in_small_a_named_victim_sees_pictures_as_large_as_it_needs():
+    (small,) = catalogue.chosen(asked("fig4", scale="small", victims=("inception-resnet-v1",)))
+    assert {one.victim.recipe.size for one in small.experiments} == {75}

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from flows.paper import places
+from flows.paper import checks
 from flows.paper.cells import groups_of
 from flows.paper.copies import Copies
-from flows.reproduce import reproduce_one
-from infra.errors import ConfigurationError
+from flows.reproduce import folder_name, reproduce_one
+from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder
 from schemas.countermeasures import Cutout, Grayscale
 from schemas.evaluate import VictimRun
@@ -51,7 +51,7 @@ def config(data, tmp_path):
 
 
 def results(config, name="table9"):
-    return Folder(config.workspace).child(f"reproduced/{name}")
+    return Folder(config.workspace).child(f"reproduced/{folder_name(name, config)}")
 
 
 def test_a_table_stands_beside_the_papers(config):
@@ -189,7 +189,7 @@ def test_small_scale_is_written_on_every_output(config):
 def test_a_dataset_that_nobody_placed_is_told_before_anything_is_made(config, tmp_path):
     result = paper(one("a", "1").model_copy(update={"dataset": "webface"}))
     with pytest.raises(ConfigurationError, match="nothing says where webface lies; give --data webface=URL"):
-        places.require([result], config)
+        checks.check([result], config)
     assert not (tmp_path / "w").exists()
 
 
@@ -198,3 +198,68 @@ def test_what_can_not_be_done_is_refused_before_anything_is_trained(config):
     with pytest.raises(ConfigurationError, match="cutout-16"):
         reproduce_one(result, config, Copies(config))
     assert not [name for name in Folder(config.workspace).list() if name.startswith("evaluate/")]
+
+
+def test_results_that_are_cut_differently_lie_apart(config):
+    small = config.model_copy(update={"scale": "small", "seeds": 3})
+    cut = small.model_copy(update={"datasets": ("svhn",), "victims": ("vgg11",), "seeds": 1, "noise_seed": 4})
+    names = [folder_name("table1", each) for each in (config, small, cut)]
+    assert names == ["table1-full-seeds2", "table1-small", "table1-small-svhn-vgg11-seeds1-noise4"]
+
+
+def test_a_key_of_the_environment_does_not_take_the_noise_seeds_place(config, monkeypatch):
+    monkeypatch.setenv("UNLEARNABLE_KEY", "a key of somebody's bucket")
+    with pytest.raises(ConfigurationError, match="unset UNLEARNABLE_KEY"):
+        checks.check([paper(one("a", "1"))], config)
+
+
+def test_data_that_are_not_there_are_told_before_anything_is_made(config):
+    there = config.model_copy(update={"data": {"svhn": "/nowhere/at/all"}})
+    result = paper(one("a", "1"), one("b", "1").model_copy(update={"dataset": "svhn"}))
+    with pytest.raises((ConfigurationError, DataError), match="/nowhere/at/all"):
+        checks.check([result], there)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"classes": ("owl",)}, "has no class owl"),
+        ({"countermeasure": Cutout(side=16)}, "cutout-16"),
+        ({"noise": Noise(method=CLASS_WISE, public="cifar100", mapping={"cat": "tiger"})}, "no class tiger"),
+        ({"measured": "auc"}, "nothing says where face-pairs lies"),
+    ],
+)
+def test_what_can_not_be_is_told_before_anything_is_made(config, tmp_path, change, said):
+    with pytest.raises(ConfigurationError, match=said):
+        checks.check([paper(one("a", "1").model_copy(update=change))], config)
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_class_map_leads_to_the_public_classes(config):
+    noise = Noise(method=CLASS_WISE, public="cifar100", mapping={"cat": "owl", "dog": "fox", "fox": "fox"})
+    copy = Copies(config).of(noise, "cifar10")
+    workspace = Folder(copy.config.workspace)
+    matches = json.loads(workspace.read("match/mapping.json"))["matches"]
+    assert {each["private"]: each["public"] for each in matches} == noise.mapping
+    assert copy.noise.class_names == ("fox", "owl")
+
+
+def test_classes_of_the_private_names_are_matched_where_the_mapped_ones_are_not_there(config, data):
+    folder_source(data / "imagenet32" / "train", per_class=12, classes=CLASSES)
+    noise = Noise(method=CLASS_WISE, public="imagenet32", mapping=dict.fromkeys(CLASSES, "zebra"))
+    copy = Copies(config).of(noise, "cifar10")
+    assert copy.config.mapping is None
+    assert copy.noise.class_names == CLASSES
+
+
+def test_the_best_epoch_is_read_off_the_same_runs(config):
+    result = paper(one("a", "last", WHOLE), one("a", "best", WHOLE, measured="peak"))
+    last, best = reproduce_one(result, config, Copies(config)).outcomes
+    assert all(high >= low for high, low in zip(best.values, last.values, strict=True))
+    assert last.converged is not None
+
+
+def test_what_stood_for_a_dataset_is_told(config):
+    record = reproduce_one(paper(one("a", "1"), one("b", "1", WHOLE)), config, Copies(config))
+    (used,) = record.data
+    assert (used.name, used.source, used.classes, used.train, used.test) == ("cifar10", "cifar10", 3, 36, 36)

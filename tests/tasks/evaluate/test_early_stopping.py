@@ -27,6 +27,8 @@ def run_of(accuracies, countermeasure="none", losses=None, **fields):
         "curve": curve,
         "confusion": LAST,
         "peak_confusion": PEAK,
+        "per_class": ((3, 10), (10, 10)),
+        "peak_per_class": ((9, 10), (8, 10)),
         "diverged": not math.isfinite(losses[-1]),
     }
     rest = {"victim": "tiny", "seed": 0, "seconds": 1.0, "samples": 20, "test_samples": 20, "classes": ("a", "b")}
@@ -51,6 +53,7 @@ def test_it_has_the_accuracies_and_the_confusion_of_the_best_epoch():
     assert (found.test_accuracy, found.peak_test_accuracy, found.train_accuracy) == (85.0, 85.0, 51.0)
     assert (found.epochs, found.confusion, found.countermeasure) == (2, PEAK, "early-stopping")
     assert len(found.curve) == 3
+    assert found.per_class == ((9, 10), (8, 10))
 
 
 def test_of_equal_epochs_the_first_is_the_best():

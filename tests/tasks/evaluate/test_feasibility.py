@@ -2,13 +2,13 @@
 
 import pytest
 
-from infra.errors import ConfigurationError
-from schemas.countermeasures import Cutout, EarlyStopping, Grayscale, Jpeg, NoCountermeasure
+from infra.errors import ConfigurationError, DataError
+from schemas.countermeasures import Cutout, EarlyStopping, Grayscale, Jpeg, NoCountermeasure, OrthogonalProjection
 from schemas.coverage import Coverage
 from schemas.dataset import SourceSpec
 from schemas.evaluate import Beside, EvaluateConfig, Pairs
 from schemas.noise import Application, Placement, RandomNoise
-from schemas.recipe import Recipe, TinyRecipe
+from schemas.recipe import TinyRecipe
 from schemas.victims import (
     FineTunedVictim,
     InceptionResNetVictim,
@@ -42,6 +42,7 @@ def place(tmp_path_factory):
     """Copies of one source of three classes, 8 px."""
     root = tmp_path_factory.mktemp("copies")
     source = folder_source(root / "in", per_class=8, classes=("cat", "cow", "dog"))
+    folder_source(root / "test", per_class=2, classes=("cat", "cow", "dog"), first=50)
     class_wise = RandomNoise(form="class-wise")
     patch = Application(placement=Placement(patch=4))
     protect_all(config_of(root / "class-wise", source, class_wise))
@@ -54,7 +55,8 @@ def place(tmp_path_factory):
 def config_for(place, *copies, **changes):
     spec = SourceSpec(url=str(place / "in"))
     protected = tuple(str(place / name / "out") for name in copies or ("class-wise",))
-    fields = {"protected": protected, "clean": spec, "test": spec, "workspace": str(place / "w"), "device": "cpu"}
+    test = SourceSpec(url=str(place / "test"))
+    fields = {"protected": protected, "clean": spec, "test": test, "workspace": str(place / "w"), "device": "cpu"}
     return EvaluateConfig(**{**fields, **changes})
 
 
@@ -101,8 +103,8 @@ class TestParts:
 
 class TestBeside:
     def beside(self, place, **fields):
-        spec = SourceSpec(url=str(place / "in"))
-        return Beside(train=spec, test=spec, **fields)
+        train, test = (SourceSpec(url=str(place / name)) for name in ("in", "test"))
+        return Beside(**{"train": train, "test": test, **fields})
 
     def test_what_is_measured_on_the_copies_alone_is_refused(self, place):
         pairs = pairs_of(place, HEADER + "cat_000\tcat_001\t1\ncat_000\tdog_001\t0\n")
@@ -118,8 +120,50 @@ class TestBeside:
         twice = config_for(place, beside=self.beside(place, classes=("cat", "cat")))
         assert "the class of beside cat is asked for more than once" in refused(twice)
 
+    def test_streaming_is_refused(self, place):
+        assert "can't be streamed" in refused(config_for(place, beside=self.beside(place), memory="streamed"))
+
+    def test_test_pictures_that_are_learnt_are_refused(self, place):
+        beside = self.beside(place, test=SourceSpec(url=str(place / "in"), split="test"))
+        assert "in are training pictures too" in refused(config_for(place, beside=beside))
+
     def test_good_classes_pass(self, place):
         feasibility.check(config_for(place, beside=self.beside(place, classes=("cat", "dog"))))
+
+
+class TestTestPictures:
+    """They are no training pictures (see test_places), and of no other classes."""
+
+    def test_those_that_are_trained_on_are_refused(self, place):
+        assert "training pictures too" in refused(config_for(place, test=SourceSpec(url=str(place / "in"))))
+
+    def test_those_of_a_class_that_training_lacks_are_refused(self, place, tmp_path):
+        other = folder_source(tmp_path / "test", classes=("cat", "emu"))
+        with pytest.raises(DataError, match="has the classes emu, which the other dataset lacks"):
+            feasibility.check(config_for(place, test=SourceSpec(url=str(other))))
+
+
+class TestClasses:
+    def test_more_than_a_picture_has_values_are_too_many_for_a_projection(self, tmp_path):
+        names = tuple(f"c{i:02d}" for i in range(12))
+        source = folder_source(tmp_path / "in", per_class=1, classes=names)
+        test = folder_source(tmp_path / "test", per_class=1, classes=names, first=9)
+        protect_all(config_of(tmp_path, source))
+        config = EvaluateConfig(
+            protected=(str(tmp_path / "out"),),
+            clean=SourceSpec(url=str(source)),
+            test=SourceSpec(url=str(test)),
+            workspace=str(tmp_path / "w"),
+            victims=(TinyVictim(recipe=TinyRecipe(size=8)),),
+            countermeasures=(NoCountermeasure(), OrthogonalProjection()),
+        )
+        feasibility.check(config)
+        measures = config.countermeasures
+        with pytest.raises(
+            ConfigurationError, match="orthogonal-projection takes up to 11 classes of pictures of 2 pixels"
+        ):
+            feasibility.check_classes(measures, 12, 2)
+        feasibility.check_classes(measures, 11, 2)
 
 
 class TestSizes:
@@ -130,12 +174,12 @@ class TestSizes:
         assert "tiny" not in line
 
     def test_it_is_welcome_at_a_size_that_it_takes(self, place):
-        feasibility.check(config_for(place, victims=(InceptionResNetVictim(recipe=Recipe(size=112)),)))
+        feasibility.check(config_for(place, victims=(InceptionResNetVictim(recipe={"size": 112}),)))
 
     def test_a_countermeasure_that_can_not_be_done_at_the_size_is_refused(self, place):
         line = refused(config_for(place, countermeasures=(Grayscale(), Cutout(side=9))))
         assert "too small for countermeasure cutout-9 (from" in line
-        victims = (TinyVictim(), VGG11Victim(recipe=Recipe(size=32)))
+        victims = (TinyVictim(), VGG11Victim(recipe={"size": 32}))
         both = refused(config_for(place, victims=victims, countermeasures=(Cutout(side=9),)))
         assert "pictures of 8 pixels are too small for countermeasure cutout-9" in both
         feasibility.check(config_for(place, victims=victims[1:], countermeasures=(Cutout(side=9),)))
@@ -143,7 +187,7 @@ class TestSizes:
 
 @pytest.mark.parametrize("kind", [LinearProbeVictim, FineTunedVictim])
 def test_pretrained_weights_that_are_not_at_hand_are_refused(place, tmp_path, kind):
-    recipe = Recipe(size=64)
+    recipe = {"size": 64}
     missing = kind(weights=str(tmp_path / "none.safetensors"), recipe=recipe)
     assert "are not at hand: none.safetensors" in refused(config_for(place, victims=(missing,)))
     (tmp_path / "bad.safetensors").write_bytes(b"no weights")

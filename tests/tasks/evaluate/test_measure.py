@@ -7,7 +7,8 @@ from schemas.coverage import Coverage
 from schemas.dataset import SourceSpec
 from schemas.noise import NoiseBudget
 from tasks.evaluate import measure
-from tasks.rewrite.audit import audit
+from tasks.rewrite.audit import Audit, audit
+from tasks.rewrite.similarity import Similarity
 from tests.tasks.rewrite.helpers import config_of, folder_source, protect_all
 
 
@@ -28,12 +29,19 @@ def test_structural_similarity_stands_beside_the_norms(source, tmp_path):
     assert (faint.max_abs_change, strong.max_abs_change) == (2, 16)
 
 
-def test_unchanged_pictures_count_as_alike(source, tmp_path):
+def test_pictures_that_carry_no_noise_do_not_make_it_look_fainter(source, tmp_path):
     whole = row(tmp_path / "whole", source)
     half = row(tmp_path / "half", source, coverage=Coverage(classes=("cat",)))
-    assert half.changed == 10
-    assert half.ssim > whole.ssim
-    assert 1 - half.ssim == pytest.approx((1 - whole.ssim) / 2, rel=0.3)
+    assert (half.changed, half.samples) == (10, 20)
+    assert half.psnr == pytest.approx(whole.psnr, abs=0.5)  # 3 dB more if all of them counted
+    assert half.mean_l2 == pytest.approx(whole.mean_l2, rel=0.1)
+    assert 1 - half.ssim == pytest.approx(1 - whole.ssim, rel=0.3)
+
+
+def test_where_nothing_changed_there_is_no_number(source, tmp_path):
+    job = config_of(tmp_path, source)
+    found = measure.protected_set(protect_all(job), Audit(samples=20, similarity=Similarity(20)))
+    assert (found.changed, found.mean_l2, found.psnr, found.ssim) == (0, None, None, None)
 
 
 def test_without_it_there_is_no_number(source, tmp_path):

@@ -1,4 +1,4 @@
-"""Accuracy by class, and over the classes that a copy protects: read off the confusion matrix."""
+"""Accuracy by class, and over the classes that a copy protects: by counts, or read off an old record's matrix."""
 
 import numpy as np
 import pytest
@@ -11,19 +11,28 @@ from infra.errors import DataError
 from infra.storage import Folder
 from schemas.coverage import Coverage
 from schemas.noise import RandomNoise
-from tasks.evaluate import data
-from tasks.evaluate.per_class import accuracy_on, by_class, mean_over, protected_classes
-from tasks.evaluate.victim import confusion
+from tasks.evaluate import data, tally
+from tasks.evaluate.per_class import accuracy_on, by_class, counts_of, mean_over, peak_counts_of, protected_classes
 from tasks.rewrite.audit import manifest_of
 from tests.tasks.report.helpers import run
 from tests.tasks.rewrite.helpers import config_of, folder_source, protect_all
 
 
 def answered(truth, answers, classes):
-    """A run with these answers to test pictures of these classes."""
+    """A run with these answers to test pictures of these classes; it kept no matrix."""
     names = tuple("abcdefghijkl"[:classes])
-    counts = confusion(torch.as_tensor(truth), torch.as_tensor(answers), classes)
-    return run(classes=names, confusion=counts, test_samples=len(truth))
+    counts = tally.count(torch.as_tensor(truth), torch.as_tensor(answers), classes)
+    return run(classes=names, confusion=(), per_class=counts.per_class(), test_samples=len(truth))
+
+
+def test_an_older_record_tells_the_same_by_its_matrix():
+    truth, answers = np.random.default_rng(0).integers(0, 5, (2, 60))
+    found = answered(truth, answers, 5)
+    matrix = tally.count(torch.as_tensor(truth), torch.as_tensor(answers), 5).confusion()
+    old = found.model_copy(update={"per_class": (), "confusion": matrix, "peak_confusion": matrix})
+    assert by_class(old) == by_class(found)
+    assert counts_of(old) == peak_counts_of(old) == counts_of(found) == found.per_class
+    assert peak_counts_of(found) == ()
 
 
 @settings(deadline=None, max_examples=50)

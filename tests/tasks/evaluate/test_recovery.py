@@ -9,7 +9,7 @@ from schemas.coverage import Coverage
 from schemas.dataset import SourceSpec
 from schemas.fitted import NoiseRecord
 from schemas.noise import Application, NoiseBudget, Placement, RandomNoise
-from tasks.evaluate import recovery
+from tasks.evaluate import originals, recovery
 from tasks.noise import store
 from tests.tasks.rewrite.helpers import CLASS_WISE, config_of, files, folder_source, protect_all
 
@@ -119,3 +119,20 @@ def test_a_source_that_it_was_not_made_from_is_refused(tmp_path, source):
     recovery.forget()
     with pytest.raises(DataError, match=r"give the source that the copy was made from|has no shard"):
         recovery.recovered(job.destination, SourceSpec(url=str(other), shard_size=5))
+
+
+def test_no_more_shards_are_read_than_it_takes(tmp_path, source, monkeypatch):
+    _, job = recovered(tmp_path, source)
+    read = []
+    pairs = originals.Both.pairs
+    monkeypatch.setattr(originals.Both, "pairs", lambda both, shard: read.append(shard) or pairs(both, shard))
+    clean = SourceSpec(url=str(source), shard_size=5)
+    recovery.forget()
+    whole = recovery.recovered(job.destination, clean)
+    assert len(read) == 5
+    read.clear()
+    recovery.forget()
+    monkeypatch.setattr(recovery, "MOST", 1)
+    monkeypatch.setattr(recovery, "_FEWEST", 1)
+    assert torch.equal(recovery.recovered(job.destination, clean).noise, whole.noise)
+    assert len(read) < 5

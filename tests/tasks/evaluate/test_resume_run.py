@@ -235,3 +235,14 @@ def test_a_run_that_fell_apart_is_recorded_and_found_again(place, tmp_path):
     (name,) = Folder(config.workspace).list()
     assert Folder(config.workspace).load(name, VictimRun).diverged
     assert train(config)[1] == [(EPOCHS, "done already")]
+
+
+def test_a_state_left_behind_by_a_run_that_is_done_is_removed(place, tmp_path, monkeypatch):
+    """It was killed between saving its record and removing its state."""
+    config = config_for(place, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptRun, "clear", lambda self: None)
+        expected, _ = train(config)
+    assert len(kept(config)) == 1
+    assert train(config)[0] == expected
+    assert kept(config) == []

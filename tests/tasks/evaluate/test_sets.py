@@ -108,7 +108,10 @@ class TestDilution:
     def test_the_clean_pictures_can_not_be_diluted(self, config):
         assert training_set(config, share=0.5, copy=False) is sets.clean_set(config, SIZE)
 
-    @pytest.mark.parametrize(("samples", "share", "count"), [(10, 0.25, 2), (200, 0.005, 1), (3, 1.0, 3), (5, 0.0, 0)])
+    @pytest.mark.parametrize(
+        ("samples", "share", "count"),
+        [(10, 0.25, 2), (200, 0.005, 1), (3, 1.0, 3), (5, 0.0, 0), (20, 0.005, 1), (3, 0.1, 1)],
+    )
     def test_so_many_are_put_back(self, samples, share, count):
         found = data.put_back(samples, share)
         assert (found.dtype, len(found), int(found.sum())) == (torch.bool, samples, count)
@@ -142,6 +145,19 @@ class TestBeside:
     def test_a_class_that_is_none_is_refused_by_name(self, place):
         with pytest.raises(ConfigurationError, match="the dataset has no class cow"):
             training_set(self.config(place, classes=("cow",)))
+
+    def test_its_test_pictures_go_by_the_classes_that_are_learnt(self, place, tmp_path):
+        """One that lacks a class has another order of its own; a class that is not learnt can't be tested."""
+        train = SourceSpec(url=str(place / "other"))
+        few = folder_source(tmp_path / "few", per_class=3, classes=("emu",), first=80)
+        config = config_for(place, beside=Beside(train=train, test=SourceSpec(url=str(few))))
+        test = sets.test_set(config, SIZE)
+        assert test.classes == training_set(config).classes == ("cat", "dog (added)", "dog", "emu")
+        assert torch.bincount(test.labels).tolist() == [20, 20, 0, 3]
+        strange = folder_source(tmp_path / "strange", per_class=2, classes=("dog", "yak"))
+        config = config_for(place, beside=Beside(train=train, test=SourceSpec(url=str(strange))))
+        with pytest.raises(DataError, match="has the classes yak, which the other dataset lacks"):
+            sets.test_set(config, SIZE)
 
     def test_it_goes_with_parts(self, place):
         config = self.config(place)
@@ -223,3 +239,14 @@ def test_a_copy_of_another_epsilon_has_another_digest(place, tmp_path):
     digests = [training_set(config_for(place, protected=(str(each / "out"),))).digest() for each in (place, tmp_path)]
     assert len(set(digests)) == 2
     assert np.all([len(each) == 64 for each in digests])
+
+
+def test_copies_are_compared_without_their_pixels(place, tmp_path, monkeypatch):
+    """More copies than are kept in memory: none is loaded to tell that it holds the same samples."""
+    protect_all(config_of(tmp_path, place / "in", RANDOM, budget=NoiseBudget(epsilon=16)))
+    loaded = []
+    load = sets._loaded
+    monkeypatch.setattr(sets, "_loaded", lambda spec, *rest: loaded.append(spec.url) or load(spec, *rest))
+    config = config_for(place, protected=(str(place / "out"), str(tmp_path / "out")))
+    assert sets.clean_set(config, SIZE).names == sets.protected_set(config.protected[1], SIZE).names
+    assert loaded[:-1] == [str(place / "out"), str(place / "in")]

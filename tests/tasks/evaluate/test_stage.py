@@ -5,14 +5,14 @@ import json
 import pytest
 
 from infra.storage import Folder
-from schemas.countermeasures import Dilution, Jpeg, Mixup, NoCountermeasure, OrthogonalProjection
+from schemas.countermeasures import Dilution, Grayscale, Jpeg, Mixup, NoCountermeasure, OrthogonalProjection
 from schemas.coverage import Coverage
 from schemas.dataset import SourceSpec
 from schemas.evaluate import EvaluateConfig, VictimRun
 from schemas.noise import Application
 from schemas.recipe import TinyRecipe
 from schemas.victims import ResNet18Victim, TinyVictim
-from tasks.evaluate import measure, sets
+from tasks.evaluate import measure, sets, stage
 from tasks.evaluate.cells import cells
 from tasks.evaluate.stage import measure_copy, train_victim
 from tasks.report.frame import frame
@@ -87,6 +87,21 @@ def test_a_narrow_victim_goes_by_its_name(config):
     assert value_of(train_victim.fn(cell, narrow)).victim == "resnet18-w8"
 
 
+def test_diluted_clean_pictures_are_learnt_once_under_every_name(config, monkeypatch):
+    measures = (Dilution(percent=10), NoCountermeasure(), Dilution(percent=50), Grayscale())
+    asked = config.model_copy(update={"protected": config.protected[:1], "countermeasures": measures})
+    trained = []
+    run = stage.victim.run
+    monkeypatch.setattr(stage.victim, "run", lambda *args: trained.append(args) or run(*args))
+    clean = [run for run in train(asked) if run.method == "none"]
+    assert len(trained) == 2 + 4
+    assert [run.countermeasure for run in clean] == [each.name for each in measures]
+    assert len({run.inputs for run in clean}) == 2
+    assert len({(run.inputs, run.curve) for run in clean}) == 2
+    assert len(summarise(frame(train(asked)))) == 8
+    assert len(trained) == 6
+
+
 MEASURES = (NoCountermeasure(), Jpeg(quality=30), OrthogonalProjection(epochs=2), Dilution(percent=50), Mixup())
 
 
@@ -110,7 +125,9 @@ def test_every_kind_of_countermeasure_and_every_part_has_its_row(tmp_path, memor
     chosen = cells(asked, frozenset(filter(sets.is_parted, asked.protected)))
     runs = [value_of(train_victim.fn(cell, asked)) for cell in chosen]
     assert len(runs) == len(MEASURES) * 4
-    assert len({run.inputs for run in runs}) == len(runs)
+    plain = {run.inputs for run in runs if run.method == "none" and run.countermeasure in ("none", "dilution-50")}
+    assert len(plain) == 1  # there is nothing to put back in clean pictures
+    assert len({run.inputs for run in runs}) == len(runs) - 1
     for cell, run in zip(chosen, runs, strict=True):
         assert (run.part, run.countermeasure) == (cell.part, cell.countermeasure.name)
         assert run.samples == 60 if cell.part == "all" else 16 < run.samples < 44

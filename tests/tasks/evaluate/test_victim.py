@@ -6,10 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import sklearn.metrics
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from infra.checkpoint import Checkpoint
 from infra.storage import Folder
@@ -19,6 +16,7 @@ from schemas.victims import ResNet18Victim, TinyVictim
 from tasks.evaluate import kept, victim
 from tasks.evaluate.data import Pictures
 from tasks.evaluate.kept import KeptRun
+from tasks.evaluate.tally import MOST
 from tasks.evaluate.treatment import Treatment
 from tasks.nn.batches import Resident
 from tests.tasks.nn.helpers import easy
@@ -40,18 +38,6 @@ def run(kind=TINY, seed=0, treatment=PLAIN, training=None, test=None, heard=None
     return victim.run(kind, treatment, Resident(training.images, training.labels), shown, seed, told, kept)
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.integers(1, 300), st.integers(2, 12), st.integers(0, 2**20))
-def test_the_confusion_matrix_is_scikit_learns(samples, classes, seed):
-    generator = torch.Generator().manual_seed(seed)
-    truth, answers = torch.randint(classes, (2, samples), generator=generator)
-    found = np.array(victim.confusion(truth, answers, classes))
-    expected = sklearn.metrics.confusion_matrix(truth.numpy(), answers.numpy(), labels=range(classes))
-    assert (found == expected).all()
-    accuracy = sklearn.metrics.accuracy_score(truth.numpy(), answers.numpy())
-    assert found.trace() / found.sum() == pytest.approx(accuracy)
-
-
 def test_confusion_and_accuracy_of_a_run_agree():
     test = pictures(31, seed=1)
     result = run(test=test)
@@ -60,6 +46,26 @@ def test_confusion_and_accuracy_of_a_run_agree():
     assert confusion.sum() == 31
     assert confusion.sum(axis=1).tolist() == torch.bincount(test.labels).tolist()
     assert 100 * confusion.trace() / 31 == pytest.approx(result.curve[-1].test_accuracy)
+    assert result.per_class == tuple(zip(confusion.diagonal(), confusion.sum(axis=1), strict=True))
+
+
+def test_of_many_classes_a_run_keeps_counts_by_class_and_little_between_epochs():
+    many = MOST + 1
+    images, labels = easy(31, 3)
+    names = tuple(str(i) for i in range(many))
+    test = Pictures(images, labels, tuple(f"s/{i}" for i in range(31)), names, 0)
+    memory = Memory()
+    result = run(test=test, kept=memory)
+    assert result.confusion == result.peak_confusion == ()
+    assert len(result.per_class) == len(result.peak_per_class) == many
+    right, pictures = (sum(counts) for counts in zip(*result.per_class, strict=True))
+    assert (100 * right / pictures, pictures) == (pytest.approx(result.curve[-1].test_accuracy), 31)
+    assert 100 * sum(r for r, _ in result.peak_per_class) / 31 == pytest.approx(
+        max(point.test_accuracy for point in result.curve)
+    )
+    assert all(len(json.dumps(notes)) < 10_000 for _, notes in memory.states)
+    again = run(test=test, kept=Memory(memory.states[-1]))
+    assert (again.per_class, again.peak_per_class) == (result.per_class, result.peak_per_class)
 
 
 def test_every_epoch_is_told_as_it_ends():
@@ -130,6 +136,8 @@ def test_the_best_epoch_keeps_its_confusion_of_equals_the_first(monkeypatch):
     assert [point.test_accuracy for point in result.curve] == [25.0, 50.0, 50.0, 25.0]
     assert result.peak_confusion == ((1, 0, 0), (1, 1, 0), (1, 0, 0))
     assert result.confusion == ((1, 0, 0), (2, 0, 0), (1, 0, 0))
+    assert result.peak_per_class == ((1, 1), (1, 2), (0, 1))
+    assert result.per_class == ((1, 1), (0, 2), (0, 1))
 
 
 def test_fewer_pictures_than_a_batch_and_a_single_test_picture_will_do():
@@ -202,7 +210,8 @@ class Memory:
 def end_of(result):
     """All that a run comes to, but for the time it took."""
     weights = {name: tensor.clone() for name, tensor in result.model.state_dict().items()}
-    return (result.curve, result.confusion, result.peak_confusion), weights
+    told = (result.curve, result.confusion, result.peak_confusion, result.per_class, result.peak_per_class)
+    return told, weights
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
@@ -232,6 +241,14 @@ def test_a_state_of_another_network_counts_for_nothing():
     memory = Memory()
     run(NARROW.model_copy(update={"recipe": TINY.recipe}), kept=memory)
     assert end_of(run(kept=Memory(memory.states[0])))[0] == end_of(run())[0]
+
+
+def test_a_state_that_an_earlier_version_kept_counts_for_nothing():
+    memory = Memory()
+    expected = end_of(run(kept=memory))[0]
+    tensors, notes = memory.states[0]
+    old = {name: notes[name] for name in ("curve", "seconds")} | {"confusion": [[1]], "peak_confusion": [[1]]}
+    assert end_of(run(kept=Memory((tensors, old))))[0] == expected
 
 
 def test_nothing_is_kept_when_it_is_not_due():

@@ -12,6 +12,7 @@ from torchvision.ops import StochasticDepth
 from tasks.nn import dropout
 from tasks.nn.batches import Resident
 from tasks.nn.networks import initialised, tiny
+from tasks.nn.seeding import seeded
 from tasks.nn.train import Training
 from tests.tasks.nn.helpers import WIDTHS, easy, plan, unchanged
 
@@ -42,6 +43,43 @@ def test_it_is_found_wherever_it_is(layer, found):
 def test_it_is_found_where_a_network_has_a_rate_and_no_layer():
     assert dropout.is_in(densenet121(weights=None, drop_rate=0.2, num_classes=2))
     assert not dropout.is_in(densenet121(weights=None, num_classes=2))
+
+
+class Frozen(nn.Module):
+    """A body with dropout that stays in eval mode, under a head that is trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = with_dropout().eval(), nn.Linear(3, 3)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.body.eval()
+        return self
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+def test_dropout_that_stays_in_eval_mode_draws_nothing():
+    assert not dropout.is_in(Frozen().train())
+    assert dropout.is_in(with_dropout().eval().train())
+    assert not dropout.is_in(with_dropout().eval())
+
+
+def test_a_network_whose_dropout_is_frozen_waits_for_no_other_thread():
+    images, labels = easy()
+    run = Training(Frozen(), Resident(images, labels), plan(epochs=1), unchanged, 3)
+    with ThreadPoolExecutor(1) as pool, seeded(0):  # this thread holds what dropout waits for
+        assert len(pool.submit(lambda: list(run.epochs())).result(timeout=60)) == 1
+
+
+def test_a_network_that_comes_in_eval_mode_has_its_dropout_seeded_all_the_same():
+    images, labels = easy()
+    runs = [
+        Training(with_dropout().train(mode), Resident(images, labels), plan(), unchanged, 3) for mode in (True, False)
+    ]
+    assert list(runs[0].epochs()) == list(runs[1].epochs())
 
 
 def trained(seed=3, state=None, epochs=3):

@@ -37,7 +37,7 @@ def test_variants_stand_by_number_after_the_standard_beside_the_share():
 
 
 def test_runs_kept_before_there_were_variants_parts_and_probes_have_none():
-    new = {"variant", "part", "peak_confusion", "verification", "backdoor"}
+    new = {"variant", "part", "peak_confusion", "per_class", "peak_per_class", "verification", "backdoor"}
     old = run().model_dump_json(exclude=new)
     assert not [name for name in new if name in old]
     table = frame([VictimRun.model_validate_json(old)])

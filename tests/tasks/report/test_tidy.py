@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import recall_score
 
 from infra.errors import DataError
+from tasks.report.classes import class_rows
 from tasks.report.tidy import (
     BACKDOOR_DTYPES,
     CLASS_DTYPES,
@@ -72,6 +73,17 @@ def test_early_stopping_has_counts_of_its_own():
     assert table["inputs"].nunique() == 1
     assert list(table["countermeasure"]) == ["none"] * 2 + ["early-stopping"] * 2
     assert confusion(runs).groupby("countermeasure")["count"].sum().to_dict() == {"none": 200, "early-stopping": 200}
+
+
+def test_runs_of_many_classes_have_counts_by_class_and_no_pairs():
+    names = tuple(f"class {number}" for number in range(250))
+    counts = tuple((number % 5, 4) for number in range(250))
+    many = run(classes=names, confusion=(), per_class=counts, peak_per_class=counts)
+    table = per_class([many], {})
+    assert list(table["class"]) == list(names)
+    assert list(zip(table["right"], table["pictures"], strict=True)) == list(counts)
+    assert confusion([many]).empty
+    assert list(class_rows([many], {})["peak_right"]) == [right for right, _ in counts]
 
 
 def test_copies_that_share_a_run_share_its_rows():

@@ -12,6 +12,8 @@ import pytest
 from infra.errors import DataError
 from infra.storage import Folder
 from schemas.evaluate import ReportRecord
+from tasks.report.context_tables import stored_table
+from tasks.report.display import MISSING
 from tasks.report.frame import curves, frame
 from tasks.report.tidy import confusion, per_class
 from tasks.report.write import write_report
@@ -229,6 +231,22 @@ def test_an_old_record_does_not_vouch_for_a_broken_write(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="gone"):
         report(tmp_path, [run(seed=1)])
     assert Folder(str(tmp_path)).load("report.json", ReportRecord) is None
+
+
+def test_runs_of_many_classes_have_a_report_without_confusion_matrices(tmp_path):
+    names, counts = tuple(f"class {number}" for number in range(250)), ((3, 4),) * 250
+    many = {"classes": names, "confusion": (), "per_class": counts, "peak_per_class": counts}
+    folder, _, page, _ = report(tmp_path, [each.model_copy(update=many) for each in grid_of_runs()])
+    assert not [file for file in folder.list() if file.startswith("figures/confusion")]
+    assert "No run under plain training left a confusion matrix." in " ".join(Page(page).words)
+    assert (pd.read_parquet(io.BytesIO(folder.read("per_class.parquet")))["right"] == 3).all()
+
+
+def test_where_nothing_changed_the_table_of_stored_bytes_has_no_means():
+    still = {"changed": 0, "max_abs_change": 0, "max_l2": 0.0, "mean_l2": None, "psnr": None}
+    table = stored_table(context(protected=(protected_set(**still),)))
+    assert table.rows[0][6:9] == (MISSING,) * 3
+    assert "over the changed pictures alone" in table.caption
 
 
 def test_several_copies_and_unmeasured_ones(tmp_path):
