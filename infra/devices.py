@@ -78,6 +78,11 @@ def slots(device: torch.device) -> int:
     return min(cores(), 8) if device.type == "cpu" else 1
 
 
+def threads(device: torch.device) -> int:
+    """Threads that share a run's sums, on which their last bits depend; 0 on a GPU, where they don't."""
+    return torch.get_num_threads() if device.type == "cpu" else 0
+
+
 @contextlib.contextmanager
 def cores_shared_by(workers: int) -> Iterator[None]:
     """Give each of `workers` threads its share of the cores for torch's own threads, instead of all of them."""

@@ -8,7 +8,7 @@ from prefect import task
 from infra import progress
 from infra.caching import one_of_a_kind
 from infra.checkpoint import Checkpoint
-from infra.devices import device_kind, pick_device, precision
+from infra.devices import device_kind, pick_device, precision, threads
 from infra.errors import DataError
 from infra.orchestration import RETRIES, cached, gpu_gate, log
 from infra.storage import Folder
@@ -53,7 +53,7 @@ def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
         [pictures.digest(), test.digest(), *probe.digests()],
         [cell.victim.model_dump(mode="json"), pretrained.fingerprint(cell.victim)],
         [treatment.module_of(counted).VERSION, counted.model_dump(mode="json")],
-        [cell.seed, device_kind(device), precision(device)],
+        [cell.seed, device_kind(device), precision(device), threads(device)],
     )
     folder, name = Folder(config.workspace), f"evaluate/{inputs[:32]}"
     epochs = cell.victim.recipe.epochs
@@ -144,5 +144,7 @@ def _record(result: victim.Result, **known: Any) -> VictimRun:
         curve=tuple(EpochPoint(**asdict(point)) for point in result.curve),
         confusion=result.confusion,
         peak_confusion=result.peak_confusion,
+        per_class=result.per_class,
+        peak_per_class=result.peak_per_class,
         diverged=result.diverged,
     )

@@ -28,7 +28,8 @@ def roc_curves(runs: Sequence[VictimRun], countermeasure: str) -> str | None:
     if not victims:
         return None
     copies = list(dict.fromkeys(map(name_of, drawn)))
-    figure = Figure(figsize=(max(4.6, 3.6 * len(victims)), 3.8 + 0.22 * len(copies)), layout="constrained")
+    wide = max(4.6, 3.6 * len(victims), 0.075 * max(map(len, copies)))  # the legend below needs its room
+    figure = Figure(figsize=(wide, 3.8 + 0.22 * len(copies)), layout="constrained")
     for axes, victim in zip(figure.subplots(1, len(victims), squeeze=False).ravel(), victims, strict=True):
         plain(axes)
         _draw_roc(axes, [run for run in drawn if run.victim == victim], copies)
