@@ -14,12 +14,12 @@ from infra.orchestration import log
 from infra.runners import map_tasks
 from infra.storage import Folder
 from schemas.evaluate import VictimRun
-from schemas.experiments import DataUsed, Experiment, Outcome, PaperResult, ReproduceConfig, Reproduced, ResultRecord
+from schemas.experiments import DataUsed, Experiment, PaperResult, ReproduceConfig, Reproduced, ResultRecord
 from tasks.evaluate import outcomes, probes, sets
 from tasks.evaluate.stage import measure_cost, train_victim
 from tasks.report.paper import write_result
+from tasks.report.paper_found import Read
 
-Read = tuple[Experiment, tuple[VictimRun, ...], Outcome]
 SEEDS = ReproduceConfig.model_fields["seeds"].default
 
 
@@ -52,9 +52,10 @@ def reproduce_one(result: PaperResult, config: ReproduceConfig, copies: Copies) 
 
 def folder_name(name: str, config: ReproduceConfig) -> str:
     """Where a result goes, such as table1-small-svhn: what is cut otherwise doesn't take its place."""
-    parts = [name, config.scale, *(config.datasets or ()), *(config.victims or ())]
-    other = [f"seeds{config.seeds}" if config.seeds != SEEDS else "", f"noise{config.noise_seed or ''}"]
-    return "-".join([*parts, *(each for each in other if each not in {"", "noise"})])
+    seeds = f"seeds{config.seeds}" if config.seeds != SEEDS else ""
+    noise = f"noise{config.noise_seed}" if config.noise_seed else ""
+    parts = [name, config.scale, *(config.datasets or ()), *(config.victims or ()), seeds, noise]
+    return "-".join(filter(None, parts))
 
 
 def trained(group: Group, config: ReproduceConfig) -> list[Read]:

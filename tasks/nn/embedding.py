@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tasks.nn.batches import to_float
 from tasks.nn.fold import fold
+from tasks.nn.outputs import last_linear
 
 _BATCH = 128
 
@@ -22,16 +23,13 @@ def embed(model: nn.Module, images: Tensor) -> Tensor:
     linear layer.
     """
     folded = fold(model)
-    linear = [module for module in folded.modules() if isinstance(module, nn.Linear)]
-    if not linear:
-        raise ValueError(f"{type(model).__name__} has no linear layer whose input could be an embedding")
     caught: list[Tensor] = []
 
     def catch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         del module
         caught.append(inputs[0].flatten(1).float())
 
-    linear[-1].register_forward_pre_hook(catch)
+    last_linear(folded).register_forward_pre_hook(catch)
     device = next(folded.parameters()).device
     with _full_precision():
         for chunk in images.split(_BATCH):

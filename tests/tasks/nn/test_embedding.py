@@ -107,5 +107,5 @@ def test_a_network_that_fails_leaves_the_setting_as_it_was(model):
 
 
 def test_a_network_without_a_linear_layer_has_none():
-    with pytest.raises(ValueError, match="Sequential has no linear layer"):
+    with pytest.raises(ValueError, match="Sequential ends in no linear layer"):
         embed(nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()), easy(2)[0])
