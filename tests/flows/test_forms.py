@@ -146,7 +146,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("after", [1, 2])
 def test_a_killed_fit_goes_on_and_gives_the_same_bytes(tmp_path, monkeypatch, form, after):
     chosen = {"form": "class-wise"} if form == "class-wise" else {"procedure": form}
-    method = ErrorMinimizing.model_validate({**QUICK, "max_rounds": 3, "min_rounds": 1, "stop_error": 0.0, **chosen})
+    method = ErrorMinimizing.model_validate({**QUICK, "max_rounds": 3, "min_rounds": 3, "stop_error": 0.0, **chosen})
     source = tar_source(tmp_path / "in")
     unbroken = config_of(tmp_path / "unbroken", source, method)
     protect(unbroken)
