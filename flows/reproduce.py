@@ -43,7 +43,7 @@ def reproduce_one(result: PaperResult, config: ReproduceConfig, copies: Copies) 
     used: list[DataUsed] = []
     for group in groups_of(result, config, copies):
         found += timed(group) if group.cost else trained(group, config)
-        used.append(group.data())
+        used += group.data()
     progress.say(f"reproduce: {result.name} is done")
     folder = Folder(config.workspace).child(f"reproduced/{folder_name(result.name, config)}")
     in_order = sorted(found, key=lambda each: result.experiments.index(each[0]))

@@ -125,9 +125,13 @@ class DataUsed(Schema):
 
     name: DatasetName
     source: str = Field(description="Its own name: the last part of where it lies.")
-    classes: int
-    train: int = Field(description="Training pictures that were used.")
-    test: int = Field(description="Test pictures that were used.")
+    use: Literal["victims", "noise", "pairs"] = Field(
+        default="victims", description="Whether victims learnt it, noise was made on it, or its pairs were verified."
+    )
+    classes: int | None = Field(default=None, description="Its classes; None where they don't matter: of pairs.")
+    kept: tuple[str, ...] | None = Field(default=None, description="Classes that alone were learnt; None: all.")
+    train: int = Field(default=0, description="Training pictures that victims learnt.")
+    test: int = Field(default=0, description="Test pictures that they were tested on.")
 
 
 class ResultRecord(Stored):
@@ -138,7 +142,7 @@ class ResultRecord(Stored):
     finding: str
     scale: Scale
     command: str = Field(description="The command that makes it again.")
-    data: tuple[DataUsed, ...] = Field(description="What stood for the datasets that victims were trained on.")
+    data: tuple[DataUsed, ...] = Field(description="What stood for the datasets.")
     outcomes: tuple[Outcome, ...]
     seconds: float = Field(ge=0, description="Time this run of it took, in seconds; what was there already took none.")
     device: str

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flows.paper import places
+from flows.paper import data_used, places
 from flows.paper.copies import Copies, Copy
 from schemas.evaluate import Beside, EvaluateConfig, Pairs
 from schemas.experiments import DataUsed, Experiment, PaperResult, ReproduceConfig
 from schemas.fitted import NoiseRecord
-from tasks.evaluate import feasibility, measure, sets
+from tasks.evaluate import feasibility, sets
 from tasks.evaluate.cells import Cell, steps
 
 
@@ -63,18 +63,9 @@ class Group:
         """Names of the classes whose accuracy counts; None: all."""
         return places.classes_of(one.classes, self.evaluation.clean)
 
-    def data(self) -> DataUsed:
-        """What stood for the dataset."""
-        config = self.evaluation
-        size = sets.size_of(config, config.victims[0].recipe)
-        training, test = sets.clean_set(config, size), sets.test_set(config, size)
-        return DataUsed(
-            name=self.members[0].dataset,
-            source=measure.name_of(config.clean),
-            classes=len(training.classes),
-            train=len(training.images),
-            test=len(test.images),
-        )
+    def data(self) -> list[DataUsed]:
+        """What stood for the datasets."""
+        return list(dict.fromkeys(data_used.used(self.members, self.copies, self.evaluation)))
 
     def noise_of(self, one: Experiment) -> NoiseRecord | None:
         """The record of an experiment's noise, if it has any."""

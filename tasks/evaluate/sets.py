@@ -11,7 +11,7 @@ from infra.storage import Folder
 from schemas.base import digest
 from schemas.countermeasures import Countermeasure
 from schemas.dataset import SourceSpec
-from schemas.evaluate import EvaluateConfig, Part
+from schemas.evaluate import Beside, EvaluateConfig, Part
 from schemas.recipe import Recipe
 from tasks.evaluate import data, memory, originals, shard_sets, treatment
 from tasks.evaluate.data import Pictures
@@ -105,7 +105,7 @@ def _derived(config: EvaluateConfig, copy: str | None, part: Part, clean_share: 
         return chosen
     if config.beside.classes is not None:
         chosen = data.of_classes(chosen, config.beside.classes)
-    return data.beside(chosen, _loaded(config.beside.train, size))
+    return data.beside(chosen, beside_sets(config.beside, size)[0])
 
 
 @shared(8)
@@ -119,8 +119,13 @@ def test_set(config: EvaluateConfig, size: int) -> Pictures:
         return ours
     if config.beside.classes is not None:
         ours = data.of_classes(ours, config.beside.classes)
-    other = _loaded(config.beside.train, size).classes
-    return data.beside(ours, _loaded(config.beside.test, size, other))
+    return data.beside(ours, beside_sets(config.beside, size)[1])
+
+
+def beside_sets(beside: Beside, size: int) -> tuple[Pictures, Pictures]:
+    """Training and test pictures of the dataset that is learnt beside a copy."""
+    training = _loaded(beside.train, size)
+    return training, _loaded(beside.test, size, training.classes)
 
 
 def _stored_spec(copy: str) -> SourceSpec:

@@ -5,7 +5,7 @@ from statistics import fmean, stdev
 
 from infra.errors import one_line
 from schemas.experiments import DatasetName, DataUsed, Outcome, ResultRecord
-from tasks.report.display import MISSING
+from tasks.report.display import MISSING, listing
 from tasks.report.paper_found import labelled
 
 SMALL = (
@@ -103,12 +103,22 @@ def _data(used: Sequence[DataUsed]) -> Iterator[str]:
 
 def _stands_for(one: DataUsed) -> str:
     source = "" if one.source.lower() == one.name else f" is {one_line(one.source)}"
-    return f"{one.name}{source} ({one.classes:,} classes, {one.train:,} training and {one.test:,} test pictures)"
+    return f"{one.name}{source}{_part(one)}"
+
+
+def _part(one: DataUsed) -> str:
+    """What of it was used, and for what."""
+    if one.use == "pairs":
+        return ", whose pairs are verified"
+    if one.use == "noise":
+        return f", which noise was made on ({one.classes:,} classes)"
+    kept = "" if one.kept is None else f"{listing([one_line(name) for name in one.kept])} of "
+    return f" ({kept}{one.classes:,} classes, {one.train:,} training and {one.test:,} test pictures)"
 
 
 def _chance(one: DataUsed) -> str:
-    papers = _CLASSES.get(one.name, one.classes)
-    if papers == one.classes:
+    papers = _CLASSES.get(one.name)
+    if one.use != "victims" or papers is None or one.classes is None or papers == one.classes:
         return ""
     instead = f"{100 / one.classes:.3g} % instead of {100 / papers:.3g} %"
     return f"The numbers on {one.name} have another chance level than the paper's: {instead}."

@@ -13,7 +13,7 @@ from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder
 from schemas.countermeasures import Cutout, Grayscale
 from schemas.evaluate import VictimRun
-from schemas.experiments import Experiment, Noise, PaperResult, ReproduceConfig
+from schemas.experiments import DataUsed, Experiment, Noise, PaperResult, ReproduceConfig
 from schemas.noise import RandomNoise
 from schemas.recipe import TinyRecipe
 from schemas.victims import TinyVictim
@@ -144,10 +144,15 @@ def test_classes_put_beside_another_dataset(config):
         one("cat", "cat", WHOLE, beside="cifar100", beside_classes=("cat",), classes=("cat",)),
         one("cat", "others", WHOLE, beside="cifar100", beside_classes=("cat",), classes=("cat",), others=True),
     )
-    reproduce_one(result, config, Copies(config))
+    record = reproduce_one(result, config, Copies(config))
     workspace = Folder(config.workspace)
     names = [name for name in workspace.list() if name.startswith("evaluate/") and name.endswith(".json")]
-    assert workspace.load(names[0], VictimRun).classes == ("cat", "fox", "owl")
+    run = workspace.load(names[0], VictimRun)
+    assert run.classes == ("cat", "fox", "owl")
+    ours, other = record.data
+    assert (ours.name, ours.classes, ours.kept) == ("cifar10", 3, ("cat",))
+    assert (other.name, other.classes, other.kept) == ("cifar100", 2, None)
+    assert (ours.train + other.train, ours.test + other.test) == (run.samples, run.test_samples)
 
 
 def test_the_trigger_of_a_copy_on_victims_of_it_and_on_clean_ones(config):
@@ -242,6 +247,9 @@ def test_a_class_map_leads_to_the_public_classes(config):
     matches = json.loads(workspace.read("match/mapping.json"))["matches"]
     assert {each["private"]: each["public"] for each in matches} == noise.mapping
     assert copy.noise.class_names == ("fox", "owl")
+    made_on = DataUsed(name="cifar100", source="cifar100", use="noise", classes=2)
+    record = reproduce_one(paper(one("a", "b", noise)), config, Copies(config))
+    assert [each for each in record.data if each.use == "noise"] == [made_on]
 
 
 def test_classes_of_the_private_names_are_matched_where_the_mapped_ones_are_not_there(config, data):

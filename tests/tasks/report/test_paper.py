@@ -109,6 +109,19 @@ def test_the_papers_number_of_classes_decides(folder, name, classes, differs):
     assert ("another chance level" in page(folder)) == differs
 
 
+def test_all_that_stands_for_data_of_the_papers_is_told(folder):
+    ship = DataUsed(name="cifar10", source="mine", classes=10, kept=("ship",), train=4, test=2)
+    public = DataUsed(name="imagenet32", source="theirs", use="noise", classes=12)
+    pairs = DataUsed(name="face-pairs", source="faces", use="pairs")
+    written(folder, found_of(20.0), data=(ship, public, pairs))
+    told = (
+        "Data: cifar10 is mine (ship of 10 classes, 4 training and 2 test pictures); imagenet32 is theirs, which noise "
+        "was made on (12 classes); face-pairs is faces, whose pairs are verified."
+    )
+    assert told in page(folder)
+    assert "chance level" not in page(folder)
+
+
 def test_a_fit_that_did_not_converge_is_marked_and_told(folder):
     written(folder, found_of(20.0, 22.0, converged=False, noise_error=0.312))
     assert "| 20.00 \\| 21.00 ± 1.41 (+1.00) † |" in page(folder)
