@@ -109,9 +109,13 @@ def _method(method: NoiseMethod, limits: Limits) -> NoiseMethod:
 
 
 def _lbfgs(method: MinMin, limits: Limits) -> ErrorMinimizingLBFGS:
-    """By the same procedure as PGD here, with twice the steps that it takes by default."""
+    """By the same procedure as PGD here, with twice the steps that it takes by default.
+
+    Class-wise its error falls slowly (.4 after nine rounds of CIFAR-10), and ten are what half an hour has room for.
+    """
     fields = {"form": method.form, "working_size": limits.size, "fit_samples": limits.fit}
-    return ErrorMinimizingLBFGS.model_validate({**fields, "steps": 40, "perturb_steps": 40})
+    capped = {"max_rounds": 10} if method.form == "class-wise" else {}
+    return ErrorMinimizingLBFGS.model_validate({**fields, **capped, "steps": 40, "perturb_steps": 40})
 
 
 def _fewer(classes: tuple[str, ...] | int | None) -> tuple[str, ...] | int | None:
