@@ -3,15 +3,14 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from schemas.countermeasures import EarlyStopping
 from schemas.evaluate import VictimRun
 from tasks.report.display import CLEAN, PLAIN, short
 from tasks.report.frame import name_of, ordered
+from tasks.report.mean_curve import by_epoch, mean_curve
 from tasks.report.svg import COLOURS, DASHES, INK, plain, to_svg
 
 MOST_PANELS = 4
@@ -90,18 +89,7 @@ def _draw_panel(axes: Axes, runs: list[VictimRun], copies: list[str]) -> None:
         curves = [run.curve for run in runs if name_of(run) == copy]
         if not curves:
             continue
-        length = min(map(len, curves))
-        heights = np.array([[point.test_accuracy for point in curve[:length]] for curve in curves])
-        epochs = [point.epoch for point in curves[0][:length]]
         clean = copy == "clean data"
         colour, dash = (INK, "-") if clean else (COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)])
-        mean = heights.mean(axis=0)
-        axes.plot(epochs, mean, color=colour, linestyle=dash, linewidth=1.6, label=copy, marker="." * (length == 1))
-        if len(curves) > 1:
-            deviation = heights.std(axis=0, ddof=1)
-            axes.fill_between(epochs, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)
-    chance = 100 / max(1, len(runs[0].classes))
-    axes.axhline(chance, color=INK, alpha=0.5, linewidth=0.8, linestyle=":", label="chance")
-    axes.set_ylim(0, 100)
-    axes.set_xlabel("epoch", fontsize=8)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        mean_curve(axes, curves, copy, colour, dash)
+    by_epoch(axes, len(runs[0].classes))

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from schemas.evaluate import EpochPoint
+from tasks.report.mean_curve import by_epoch, mean_curve
 from tasks.report.paper_found import Found, Read, finished
 from tasks.report.svg import COLOURS, DASHES, INK, plain, to_svg
 
@@ -48,24 +47,10 @@ def _panel(axes: Axes, shown: Sequence[Read], rows: list[str]) -> None:
     plain(axes)
     for each in shown:
         if each[0].noise is None:
-            _line(axes, each, INK, DASHES[0])
+            mean_curve(axes, _points(each), each[0].row, INK, DASHES[0])
         else:
             at = rows.index(each[0].row)
-            _line(axes, each, COLOURS[at % len(COLOURS)], DASHES[1 + at % (len(DASHES) - 1)])
+            dash = DASHES[1 + at % (len(DASHES) - 1)]
+            mean_curve(axes, _points(each), each[0].row, COLOURS[at % len(COLOURS)], dash)
     for classes in {len(run.classes) for _, runs, _ in shown for run in runs}:
-        axes.axhline(100 / max(1, classes), color=INK, alpha=0.5, linewidth=0.8, linestyle=":", label="chance")
-    axes.set_ylim(0, 100)
-    axes.set_xlabel("epoch", fontsize=8)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _line(axes: Axes, each: Read, colour: str, dash: object) -> None:
-    several = _points(each)
-    length = min(map(len, several))
-    heights = np.array([[point.test_accuracy for point in points[:length]] for points in several])
-    epochs, mean = [point.epoch for point in several[0][:length]], heights.mean(axis=0)
-    style = {"color": colour, "linestyle": dash, "linewidth": 1.6, "marker": "." * (length == 1)}
-    axes.plot(epochs, mean, label=each[0].row, **style)
-    if len(several) > 1:
-        deviation = heights.std(axis=0, ddof=1)
-        axes.fill_between(epochs, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)
+        by_epoch(axes, classes)
