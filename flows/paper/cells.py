@@ -40,7 +40,7 @@ class Group:
 
     def cells_of(self, one: Experiment, seeds: int) -> list[Cell]:
         """The training runs of one experiment, a seed each."""
-        copy = self.copies[self.members.index(one)]
+        copy = self._copy(one)
         return [
             Cell(
                 protected=copy.place if copy else None,
@@ -54,7 +54,7 @@ class Group:
 
     def copy_of(self, one: Experiment) -> Copy:
         """The copy of an experiment that has noise."""
-        copy = self.copies[self.members.index(one)]
+        copy = self._copy(one)
         if copy is None:
             raise ValueError(f"{one.row} has no noise")
         return copy
@@ -69,16 +69,18 @@ class Group:
 
     def noise_of(self, one: Experiment) -> NoiseRecord | None:
         """The record of an experiment's noise, if it has any."""
-        copy = self.copies[self.members.index(one)]
+        copy = self._copy(one)
         return copy.noise if copy else None
 
     def trigger_of(self, one: Experiment) -> str | None:
         """The caption of the copy whose noise is the trigger; None where there is no such test."""
         if one.measured != "backdoor":
             return None
-        at = self.members.index(one)
-        copy = self.triggers[at] or self.copies[at]
+        copy = self.triggers[self.members.index(one)] or self._copy(one)
         return sets.caption(copy.place) if copy else None
+
+    def _copy(self, one: Experiment) -> Copy | None:
+        return self.copies[self.members.index(one)]
 
 
 def groups_of(result: PaperResult, config: ReproduceConfig, copies: Copies) -> Iterator[Group]:

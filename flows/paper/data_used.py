@@ -26,7 +26,7 @@ def _learnt(first: Experiment, config: EvaluateConfig) -> Iterator[DataUsed]:
     """The dataset, and the one that was learnt beside it."""
     size = sets.size_of(config, config.victims[0].recipe)
     alone = config.model_copy(update={"beside": None})
-    training, test = sets.clean_set(alone, size), sets.test_set(alone, size)
+    training, test = sets.clean_set(config, size), sets.test_set(alone, size)
     kept = config.beside.classes if config.beside else None
     classes = len(training.classes)
     if kept is not None:
