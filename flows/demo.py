@@ -1,5 +1,7 @@
 """The whole pipeline on the embedded digits: protect in both forms, baselines too, evaluate, report."""
 
+import infra.prefect_settings  # noqa: F401 - before Prefect
+
 from prefect import flow
 
 from flows.evaluate import evaluate

@@ -3,6 +3,8 @@
 import time
 from importlib.metadata import version
 
+import infra.prefect_settings  # noqa: F401 - before Prefect
+
 from prefect import flow
 
 from infra import progress

@@ -2,6 +2,8 @@
 
 import time
 
+import infra.prefect_settings  # noqa: F401 - before Prefect
+
 from prefect import flow
 
 from infra import progress

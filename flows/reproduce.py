@@ -3,6 +3,8 @@
 import time
 from collections.abc import Sequence
 
+import infra.prefect_settings  # noqa: F401 - before Prefect
+
 from prefect import flow
 
 from flows.paper import catalogue, checks

@@ -1,17 +1,13 @@
 """The only place where Prefect is set up: quiet, offline, with the task runner and the gates that stages use."""
 
 import contextlib
-import os
 import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# Read by Prefect when it is imported: no word leaves the machine.
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("DO_NOT_TRACK", "1")
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+import infra.prefect_settings  # noqa: F401 - before Prefect
 
 from prefect import get_run_logger
 from prefect.blocks.system import Secret

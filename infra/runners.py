@@ -4,6 +4,8 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+import infra.prefect_settings  # noqa: F401 - before Prefect
+
 from prefect import unmapped
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task

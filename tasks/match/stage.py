@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
+import infra.prefect_settings  # noqa: F401 - before Prefect
+
 from prefect import task
 
 from infra import progress

@@ -3,6 +3,8 @@
 import time
 from dataclasses import asdict
 
+import infra.prefect_settings  # noqa: F401 - before Prefect
+
 import torch
 from prefect import task
 

@@ -4,6 +4,8 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import infra.prefect_settings  # noqa: F401 - before Prefect
+
 import numpy as np
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import infra.prefect_settings  # noqa: F401 - before Prefect
+
 from prefect import task
 
 from infra import progress
