@@ -12,7 +12,8 @@ import torch
 os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 
-from infra import orchestration  # noqa: F401 - sets Prefect up before anything imports it
+import infra.prefect_settings  # noqa: F401 - before Prefect
+
 from tests.tasks.shard import helpers
 
 

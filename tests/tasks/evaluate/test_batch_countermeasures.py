@@ -126,7 +126,7 @@ def test_two_threads_at_once_get_what_each_would_alone(kind, trained):
 
     alone = [several(seed, lambda: None) for seed in range(2)]
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda seed: several(seed, lambda: together.wait(timeout=60)), range(2)))
+        found = list(pool.map(lambda seed: several(seed, lambda: together.wait(timeout=120)), range(2)))
     assert all(torch.equal(a, b) for a, b in zip(alone, found, strict=True))
 
 

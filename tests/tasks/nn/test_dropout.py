@@ -71,7 +71,7 @@ def test_a_network_whose_dropout_is_frozen_waits_for_no_other_thread():
     images, labels = easy()
     run = Training(Frozen(), Resident(images, labels), plan(epochs=1), unchanged, 3)
     with ThreadPoolExecutor(1) as pool, seeded(0):  # this thread holds what dropout waits for
-        assert len(pool.submit(lambda: list(run.epochs())).result(timeout=60)) == 1
+        assert len(pool.submit(lambda: list(run.epochs())).result(timeout=120)) == 1
 
 
 def test_a_network_that_comes_in_eval_mode_has_its_dropout_seeded_all_the_same():

@@ -37,7 +37,7 @@ def test_it_is_so_after_an_error_too_and_the_next_one_has_its_turn():
         torch.rand(1).view(2)
     assert torch.equal(torch.get_rng_state(), before)
     with ThreadPoolExecutor(1) as pool:
-        assert torch.equal(pool.submit(draws, 1).result(timeout=20), draws(1))
+        assert torch.equal(pool.submit(draws, 1).result(timeout=120), draws(1))
 
 
 def test_one_within_another_does_not_disturb_it():
@@ -51,7 +51,7 @@ def test_one_within_another_does_not_disturb_it():
 
     thread = Thread(target=nested, daemon=True)  # it would wait for itself for ever, and the test must end
     thread.start()
-    thread.join(timeout=20)
+    thread.join(timeout=120)
     assert len(found) == 2
     with seeded(1):
         assert torch.equal(torch.cat(found), torch.cat([torch.rand(10), torch.rand(10)]))
@@ -61,7 +61,7 @@ def test_threads_side_by_side_draw_as_each_would_alone():
     together = Barrier(3)
 
     def one(seed):
-        together.wait(timeout=20)
+        together.wait(timeout=120)
         return draws(seed, pause=0.001)
 
     with ThreadPoolExecutor(3) as pool:
