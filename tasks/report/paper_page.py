@@ -27,7 +27,7 @@ _UNITS = {
     "auc": "AUC from 0 to 1, .5 is guessing.",
     "tar": "True acceptance rate from 0 to 1.",
     "backdoor": "Success of the trigger in percent.",
-    "cost": "Time to make and write the noise in percent of a training run.",
+    "cost": "Time to make and write the noise, as recorded when it was made, in percent of a training run timed now.",
 }
 _CELLS = "Each cell: the paper's number | ours, mean ± standard deviation over seeds (difference)."
 _WEAK = "†"
