@@ -47,6 +47,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
             name: version(name) for name in ("unlearnable", "torch", "torchvision", "prefect", "opencv-python-headless")
         },
         seconds=time.perf_counter() - started,
+        notes=sets.remarks(config),
     )
     report = write_evaluation(config, runs, context)
     return Evaluation(runs=tuple(runs), report=report)

@@ -15,6 +15,7 @@ from tasks.evaluate import victim as victims_of
 
 # Whose row stands for all victims of a table.
 _OF_RECORD = ("resnet18", "inception-resnet-v1")
+_LABEL, _SMALL_LABEL = "RN-18", "screen"  # where a row or a column names the victim
 _IDENTITIES = 20
 _ATTACK_STEPS, _ATTACK_STEP = 4, 0.5
 
@@ -50,13 +51,18 @@ def in_small(one: Experiment, victims: tuple[str, ...] | None) -> list[Experimen
     """The experiment in small; none for a row of other victims than ResNet-18, unless they are asked for by name.
 
     Victims that are asked for keep their form, take the small recipe's epochs, and see pictures as large as they need.
+    Where the screening net stands beside the victim that it stands in for, rows tell the two apart.
     """
-    ways: list[Experiment] = []
-    if victims is not None and one.victim.kind in victims:
-        ways.append(_reduced(one, named=True))
-    if (victims is None or "screen" in victims) and one.victim.kind in _OF_RECORD:
-        ways.append(_reduced(one, named=False))
-    return ways
+    named = victims is not None and one.victim.kind in victims
+    screened = (victims is None or "screen" in victims) and one.victim.kind in _OF_RECORD
+    ways = ([_reduced(one, named=True)] if named else []) + ([_reduced(one, named=False)] if screened else [])
+    return [_with_its_victim(each) for each in ways] if len(ways) > 1 else ways
+
+
+def _with_its_victim(one: Experiment) -> Experiment:
+    if {_LABEL, _SMALL_LABEL} & {*one.row.split(", "), *one.column.split(", ")}:
+        return one
+    return one.model_copy(update={"row": f"{one.row}, {one.victim.kind}"})
 
 
 def _reduced(one: Experiment, named: bool) -> Experiment:
@@ -67,8 +73,8 @@ def _reduced(one: Experiment, named: bool) -> Experiment:
         "victim": _victim(one, named),
         "countermeasure": _countermeasure(one),
         "classes": classes,
-        "row": one.row.replace("RN-18", "screen") if not named else one.row,
-        "column": one.column.replace("RN-18", "screen") if not named else one.column,
+        "row": one.row if named else one.row.replace(_LABEL, _SMALL_LABEL),
+        "column": one.column if named else one.column.replace(_LABEL, _SMALL_LABEL),
     }
     return one.model_copy(update=update)
 

@@ -17,7 +17,7 @@ from tasks.evaluate.per_class import ADDED
 from tasks.shard import labels as label_names
 from tasks.shard import source
 from tasks.shard.pictures import PictureError, decode
-from tasks.shard.samples import Sample
+from tasks.shard.samples import Reject, Sample
 from tasks.shard.scale import to_working
 
 if TYPE_CHECKING:
@@ -77,13 +77,16 @@ def load(spec: "SourceSpec", size: int, classes: tuple[str, ...] | None = None) 
     names: list[str] = []
     left_out = 0
     planned = source.plan(spec)
-    for name, sample in _samples(spec, planned):
+    for name, one in _inputs(spec, planned):
+        if isinstance(one, Reject):
+            left_out += 1
+            continue
         try:
-            images.append(to_working(decode(sample.picture, spec.max_pixels), size))
+            images.append(to_working(decode(one.picture, spec.max_pixels), size))
         except PictureError:
             left_out += 1
             continue
-        written.append(sample.label)
+        written.append(one.label)
         names.append(name)
     if not images:
         raise DataError(f"{spec.url} holds no picture that can be read", "check the dataset and its --split")
@@ -96,6 +99,15 @@ def load(spec: "SourceSpec", size: int, classes: tuple[str, ...] | None = None) 
     index = {label: order.index(own[label]) for label in set(written)}
     labels = torch.tensor([index[label] for label in written])
     return Pictures(torch.from_numpy(np.stack(images)), labels, tuple(names), order, left_out)
+
+
+def require_good(spec: "SourceSpec", pictures: Pictures) -> Pictures:
+    """The pictures of a dataset, as loaded. Raises DataError when more of it was left out than `spec` lets pass."""
+    total = len(pictures.images) + pictures.left_out
+    if pictures.left_out > spec.max_bad_share * total:
+        problem = f"{pictures.left_out} of {total} pictures of {spec.url} can't be used"
+        raise DataError(problem, "mend them, or state a higher max_bad_share for them in a --config file")
+    return pictures
 
 
 def names(spec: "SourceSpec") -> tuple[str, ...]:
@@ -167,10 +179,15 @@ def put_back(samples: int, share: float) -> Tensor:
 
 
 def _samples(spec: "SourceSpec", planned: "SourcePlan") -> Iterator[tuple[str, Sample]]:
+    for name, one in _inputs(spec, planned):
+        if isinstance(one, Sample):
+            yield name, one
+
+
+def _inputs(spec: "SourceSpec", planned: "SourcePlan") -> Iterator[tuple[str, Sample | Reject]]:
     for unit in planned.units:
         for one in source.read(spec, unit):
-            if isinstance(one, Sample):
-                yield f"{unit.name}/{one.key}", one
+            yield f"{unit.name}/{one.key}", one
 
 
 def _class_names(planned: "SourcePlan", written: Sequence[str]) -> dict[str, str]:

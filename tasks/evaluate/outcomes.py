@@ -24,8 +24,8 @@ def value(one: Experiment, run: VictimRun, classes: Sequence[str] | None, trigge
         return run.peak_test_accuracy
     if classes is None:
         return run.test_accuracy
-    chosen = [name for name in run.classes if (name in classes) != one.others]
-    return per_class.accuracy_on(run, chosen)
+    own = per_class.own_classes(run, classes)
+    return per_class.accuracy_on(run, [name for name in run.classes if name not in own] if one.others else own)
 
 
 def of(one: Experiment, values: tuple[float, ...], diverged: int, noise: NoiseRecord | None) -> Outcome:

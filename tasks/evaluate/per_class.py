@@ -61,7 +61,12 @@ def protected_classes(
     """
     named = manifest.protection.classes or manifest.dataset.class_names
     own = [name for name in named if beside is None or name in beside]
-    ours = {f"{name}{ADDED}" if f"{name}{ADDED}" in run.classes else name for name in own}
+    return own_classes(run, own)
+
+
+def own_classes(run: VictimRun, names: Collection[str]) -> tuple[str, ...]:
+    """The classes of a run that are a copy's `names`, in the run's order, under the names that they have there."""
+    ours = {f"{name}{ADDED}" if f"{name}{ADDED}" in run.classes else name for name in names}
     return tuple(name for name in run.classes if name in ours)
 
 

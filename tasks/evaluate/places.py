@@ -10,6 +10,7 @@ from schemas.evaluate import EvaluateConfig
 from tasks.rewrite.audit import clean_spec, manifest_of
 from tasks.rewrite.places import check_workspace
 from tasks.shard import source
+from tasks.shard.sources import torchvision
 
 
 def check(config: EvaluateConfig) -> None:
@@ -20,30 +21,33 @@ def check(config: EvaluateConfig) -> None:
 
 
 def check_tests(config: EvaluateConfig) -> None:
-    """Raise ConfigurationError when test pictures are training pictures too: accuracy on them would say nothing.
+    """Raise ConfigurationError when test pictures, or those of pairs, are training pictures too: they'd say nothing.
 
     A tree of pictures or shards that tell no split give all of them for any split. Told by what is planned, not by
     the pixels: a copy of the files elsewhere passes. Raises DataError and StorageError for what can't be read.
     """
-    _require_apart(clean_spec(config.clean, manifest_of(Folder(config.protected[0]))), config.test)
+    training = clean_spec(config.clean, manifest_of(Folder(config.protected[0])))
+    _require_apart(training, config.test)
+    if config.pairs is not None:
+        _require_apart(training, config.pairs.pictures, "pictures of the pairs", "--pairs-pictures")
     if config.beside is not None:
         _require_apart(config.beside.train, config.beside.test)
 
 
-def _require_apart(training: SourceSpec, test: SourceSpec) -> None:
+def _require_apart(training: SourceSpec, test: SourceSpec, what: str = "test pictures", option: str = "--test") -> None:
     if _units(training, test.shard_size) & _units(test, test.shard_size):
-        problem = f"the test pictures at {test.url} are training pictures too"
-        raise ConfigurationError(problem, "give pictures of their own with --test, or their split with --test-split")
+        problem = f"the {what} at {test.url} are training pictures too"
+        split = option.replace("-pictures", "") + "-split"
+        raise ConfigurationError(problem, f"give pictures of their own with {option}, or their split with {split}")
 
 
 def _units(spec: SourceSpec, shard_size: int) -> set[tuple[str, str, str]]:
     """What tells a source's units, cut alike and without a limit: a limit takes the first, of either the same."""
     planned = source.plan(spec.model_copy(update={"limit": None, "shard_size": shard_size}))
-    return {
-        (
-            unit.url if "://" in unit.url else os.path.realpath(unit.url),
-            unit.fingerprint,
-            json.dumps(unit.arguments, sort_keys=True),
-        )
-        for unit in planned.units
-    }
+    return {(_place(unit.url), unit.fingerprint, json.dumps(unit.arguments, sort_keys=True)) for unit in planned.units}
+
+
+def _place(url: str) -> str:
+    if url.startswith(torchvision.SCHEME):
+        return torchvision.SCHEME  # the fingerprint tells dataset and split, however the URL says them
+    return url if "://" in url else os.path.realpath(url)

@@ -112,9 +112,11 @@ def _derived(config: EvaluateConfig, copy: str | None, part: Part, clean_share: 
 def test_set(config: EvaluateConfig, size: int) -> Pictures:
     """The clean test pictures, classes in the order of the training pictures.
 
-    Raises DataError for one of a class that the training pictures lack, of the copies or of what is beside them.
+    Raises DataError for one of a class that the training pictures lack, of the copies or of what is beside them, and
+    when more of them can't be used than their source lets pass.
     """
-    ours = _loaded(config.test, size, manifest_of(Folder(config.protected[0])).dataset.class_names)
+    classes = manifest_of(Folder(config.protected[0])).dataset.class_names
+    ours = data.require_good(config.test, _loaded(config.test, size, classes))
     if config.beside is None:
         return ours
     if config.beside.classes is not None:
@@ -122,10 +124,20 @@ def test_set(config: EvaluateConfig, size: int) -> Pictures:
     return data.beside(ours, beside_sets(config.beside, size)[1])
 
 
+def remarks(config: EvaluateConfig) -> tuple[str, ...]:
+    """What a report has to say of the pictures: how many test pictures it does without."""
+    size = size_of(config, config.victims[0].recipe)
+    found = test_set(config, size)
+    if not found.left_out:
+        return ()
+    total = len(found.images) + found.left_out
+    return (f"{found.left_out} of {total} test pictures can't be used (no picture, or no label) and are left out.",)
+
+
 def beside_sets(beside: Beside, size: int) -> tuple[Pictures, Pictures]:
-    """Training and test pictures of the dataset that is learnt beside a copy."""
-    training = _loaded(beside.train, size)
-    return training, _loaded(beside.test, size, training.classes)
+    """Training and test pictures of the dataset that is learnt beside a copy. Raises DataError as `test_set` does."""
+    training = data.require_good(beside.train, _loaded(beside.train, size))
+    return training, data.require_good(beside.test, _loaded(beside.test, size, training.classes))
 
 
 def _stored_spec(copy: str) -> SourceSpec:

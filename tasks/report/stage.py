@@ -30,7 +30,7 @@ def write_evaluation(config: EvaluateConfig, runs: Sequence[VictimRun], context:
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     folder = Folder(config.workspace).child(f"reports/{name}")
     told = _with_sizes(config, context)
-    covered = covered_classes(config.protected, runs[0])
+    covered = covered_classes(config, runs[0])
     record = write_report(folder, runs, told, _pictures(config), covered)
     found = findings(runs, covered)
     text = "\n\n".join(verdict.sentences(found, told))

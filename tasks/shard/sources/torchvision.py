@@ -29,13 +29,13 @@ def plan(spec: SourceSpec) -> SourcePlan:
 
     Raises ConfigurationError for a name or an argument that torchvision doesn't know, DataError for missing data.
     """
-    dataset, root = _open(spec.url, spec.split)
+    mark = _mark(spec.url, spec.split)
+    dataset = _open(spec.url, spec.split, mark)
     total = len(dataset)
     if total == 0:
         raise no_dataset(spec.url)
     _require_classes(spec.url, dataset[0])
     order = [int(text) for text in names.hashed_order(str(i) for i in range(total))][: spec.limit]
-    mark = digest(spec.url, spec.split, total, *_fingerprints(root))
     units = [
         ShardUnit(
             name=f"{spec.split}-{number:06d}.tar",
@@ -51,7 +51,7 @@ def plan(spec: SourceSpec) -> SourcePlan:
 
 def read(spec: SourceSpec, unit: ShardUnit) -> Iterator[Sample | Reject]:
     """The pictures of a unit as lossless PNG."""
-    dataset, _ = _open(spec.url, spec.split)
+    dataset = _open(spec.url, spec.split, unit.fingerprint)
     classes = _class_names(dataset)
     indices: Any = unit.arguments["indices"]
     for index in indices:
@@ -71,9 +71,15 @@ def read(spec: SourceSpec, unit: ShardUnit) -> Iterator[Sample | Reject]:
             yield Sample(key, label, (("png", png), ("cls", label.encode())), 0, source)
 
 
-@lru_cache(maxsize=2)
-def _open(url: str, split: str) -> tuple[Any, str | None]:
-    """The dataset and its root folder; kept, because opening one reads all of it."""
+def _mark(url: str, split: str) -> str:
+    """Tells what a dataset is made of: two URLs, or two splits, that give the same pictures have the same mark."""
+    kind, arguments = _resolved(url, split)
+    given = {name: os.path.realpath(value) if name == "root" else value for name, value in arguments.items()}
+    return digest(kind.__name__, sorted(given.items()), *_fingerprints(arguments.get("root")))
+
+
+def _resolved(url: str, split: str) -> tuple[Any, dict[str, Any]]:
+    """The class of a dataset, and what its constructor is called with."""
     from torchvision import datasets  # seconds to import, and most jobs don't need it
 
     parts = urlsplit(url)
@@ -81,13 +87,20 @@ def _open(url: str, split: str) -> tuple[Any, str | None]:
     kind = getattr(datasets, parts.netloc, None)
     if not inspect.isclass(kind) or parts.netloc.startswith("_") or not hasattr(kind, "__getitem__"):
         raise ConfigurationError(f"torchvision has no dataset {parts.netloc}", _EXAMPLE)
-    arguments = _arguments(kind, query, split, url)
+    return kind, _arguments(kind, query, split, url)
+
+
+@lru_cache(maxsize=2)
+def _open(url: str, split: str, mark: str) -> Any:
+    """The dataset; kept as long as its `mark` is the same, because opening one reads all of it."""
+    del mark
+    kind, arguments = _resolved(url, split)
     root = arguments.get("root")
     try:
-        return kind(**arguments), root
+        return kind(**arguments)
     except (RuntimeError, OSError, EOFError) as error:
-        problem = f"torchvision can't find {parts.netloc} ({split}) below {root}: {error}"
-        how = f": torchvision.datasets.{parts.netloc}({root!r}, download=True)" if "download" in arguments else ""
+        problem = f"torchvision can't find {kind.__name__} ({split}) below {root}: {error}"
+        how = f": torchvision.datasets.{kind.__name__}({root!r}, download=True)" if "download" in arguments else ""
         mend = f"put it there{how}, or name another folder with root="
         raise DataError(problem, mend) from error
     except (ValueError, TypeError) as error:

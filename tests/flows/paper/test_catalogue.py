@@ -121,6 +121,21 @@ def test_in_small_the_screening_net_and_a_named_victim_stand_side_by_side():
     assert len({(one.row, one.column) for one in small.experiments}) == len(small.experiments) == 8
 
 
+@pytest.mark.parametrize("scale", ["small", "full"])
+@pytest.mark.parametrize("victims", [None, ("resnet18", "vgg11", "inception-resnet-v1", "screen"), ("resnet18",)])
+def test_no_two_experiments_of_a_result_have_the_same_place_in_its_table(scale, victims):
+    for result in catalogue.chosen(asked("all", scale=scale, victims=victims)):
+        places = [(one.row, one.column) for one in result.experiments]
+        assert len(set(places)) == len(places), result.name
+
+
+def test_in_small_rows_name_the_victim_where_there_are_two():
+    (small,) = catalogue.chosen(asked("table3", scale="small", victims=("screen", "resnet18")))
+    assert {one.row.rpartition(", ")[2] for one in small.experiments} == {"screen", "resnet18"}
+    (alone,) = catalogue.chosen(asked("table3", scale="small", victims=("resnet18",)))
+    assert not any(one.row.endswith("resnet18") for one in alone.experiments)
+
+
 def test_in_small_a_named_victim_sees_pictures_as_large_as_it_needs():
     (small,) = catalogue.chosen(asked("fig4", scale="small", victims=("inception-resnet-v1",)))
     assert {one.victim.recipe.size for one in small.experiments} == {75}

@@ -16,7 +16,8 @@ from schemas.report import ProtectedSet
 from tasks.evaluate import data, measure, sets
 from tasks.rewrite.audit import audit
 from tests.tasks.rewrite.helpers import CLASS_WISE, by_pillow, config_of, folder_source, protect_all, tar_source
-from tests.tasks.shard.helpers import encoded
+from tests.tasks.shard.helpers import encoded, shard, tarred
+from tests.tasks.shard.helpers import picture as encoded_picture
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,13 @@ def test_what_can_not_be_read_is_left_out_and_counted(tmp_path):
     source = folder_source(tmp_path / "in", per_class=2)
     (source / "cat" / "broken.png").write_bytes(b"no picture")
     found = data.load(spec(source), 8)
+    assert (len(found.images), found.left_out) == (4, 1)
+
+
+def test_what_has_no_label_is_left_out_and_counted(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "train-000000.tar").write_bytes(tarred([*shard(4), ("0009.png", encoded_picture(9))]))
+    found = data.load(spec(tmp_path / "in"), 8)
     assert (len(found.images), found.left_out) == (4, 1)
 
 
@@ -172,6 +180,21 @@ class TestTheThreeSets:
         config = config_for([job.destination], spec(source), spec(other), tmp_path / "w")
         with pytest.raises(DataError, match="has the classes cow, which the other dataset lacks"):
             sets.test_set(config, 8)
+
+    def test_test_pictures_that_can_not_be_used_are_told_and_too_many_are_refused(self, source, tmp_path):
+        job = config_of(tmp_path, source)
+        protect_all(job)
+        test = folder_source(tmp_path / "test", per_class=2)
+        few, many = (
+            config_for([job.destination], spec(source), spec(test, max_bad_share=share), tmp_path / "w")
+            for share in (0.2, 0.1)
+        )
+        assert sets.remarks(few) == ()
+        (test / "cat" / "broken.png").write_bytes(b"no picture")
+        sets.forget()
+        assert sets.remarks(few) == ("1 of 5 test pictures can't be used (no picture, or no label) and are left out.",)
+        with pytest.raises(DataError, match=r"1 of 5 pictures of .* can't be used; .*max_bad_share"):
+            sets.test_set(many, 8)
 
     def test_what_is_forgotten_is_read_again(self, source, tmp_path):
         job = config_of(tmp_path, source)

@@ -26,3 +26,11 @@ def test_accuracy_on_some_classes_needs_no_matrix():
     some = one("a", "b", classes=("cat",))
     assert outcomes.value(some, found, ("cat",), None) == 25
     assert outcomes.value(some.model_copy(update={"others": True}), found, ("cat",), None) == 75
+
+
+def test_of_two_classes_of_one_name_the_copys_own_counts():
+    counts = ((1, 4), (2, 4), (4, 4))
+    found = run(classes=("ship (added)", "fox", "ship"), confusion=(), per_class=counts)
+    ship = one("a", "b", classes=("ship",))
+    assert outcomes.value(ship, found, ("ship",), None) == 25
+    assert outcomes.value(ship.model_copy(update={"others": True}), found, ("ship",), None) == 75

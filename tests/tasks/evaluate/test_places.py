@@ -62,6 +62,31 @@ def test_the_same_place_written_otherwise_is_the_same(place, monkeypatch):
     refused(config_for(place, spec(place / "in"), spec(f"../{place.name}/in")))
 
 
+@pytest.mark.parametrize(
+    ("clean", "test"), [("ImageFolder?root={}/in", "ImageFolder?root={}/./in"), ("FakeData?size=6", "FakeData?size=6")]
+)
+def test_pictures_of_torchvision_that_are_the_same_for_both_splits_are_no_test(place, clean, test):
+    train, held_out = (f"torchvision://{url.format(place)}" for url in (clean, test))
+    refused(config_for(place, spec(train), spec(held_out, split="test")))
+
+
+def test_pictures_of_torchvision_whose_splits_lie_apart_are_a_test(place, tmp_path):
+    for split, first in (("train", 0), ("test", 50)):
+        folder_source(tmp_path / split, per_class=2, first=first)
+    url = f"torchvision://ImageFolder?root={tmp_path}"
+    places.check_tests(config_for(place, spec(url), spec(url, split="test")))
+    refused(config_for(place, spec(url), spec(f"torchvision://ImageFolder?root={tmp_path / 'train'}", split="test")))
+
+
+def test_pictures_of_pairs_that_are_trained_on_are_no_test(place):
+    apart = config_for(place, spec(place / "in"), spec(place / "test"))
+    pairs = Pairs(file="pairs.tsv", pictures=spec(place / "in", split="test"))
+    with pytest.raises(
+        ConfigurationError, match=r"pictures of the pairs .* are training pictures too; .*--pairs-split"
+    ):
+        places.check_tests(apart.model_copy(update={"pairs": pairs}))
+
+
 def test_pictures_of_another_place_are_a_test(place):
     places.check_tests(config_for(place, spec(place / "in"), spec(place / "test")))
 

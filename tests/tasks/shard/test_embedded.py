@@ -86,3 +86,16 @@ def test_torchvision_urls_that_mean_nothing(url):
 def test_torchvision_split_that_a_dataset_has_not(tmp_path):
     with pytest.raises(DataError, match="no split val"):
         source.plan(SourceSpec(url=f"torchvision://CIFAR10?root={tmp_path}", split="val"))
+
+
+def test_torchvision_data_that_have_changed_are_read_again(tmp_path):
+    place = Folder(str(tmp_path / "tree"))
+    place.write("cat/0.png", picture(1))
+    place.write("dog/0.png", picture(2))
+    spec = SourceSpec(url=f"torchvision://ImageFolder?root={place.url}")
+    (before,) = source.plan(spec).units
+    assert len(list(source.read(spec, before))) == 2
+    place.write("dog/1.png", picture(3))
+    (after,) = source.plan(spec).units
+    assert after.fingerprint != before.fingerprint
+    assert len(list(source.read(spec, after))) == 3
