@@ -1,6 +1,6 @@
 """How a network is trained."""
 
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, field_validator, model_validator
 
@@ -74,6 +74,12 @@ class Recipe(Schema):
             if not 0 <= strength <= most:
                 raise ValueError(f"jitter of the {name} is {strength:g}; it has to be from 0 to {most}")
         return jitter
+
+    @model_validator(mode="after")
+    def _has_momentum(self) -> Self:
+        if self.nesterov and not self.momentum:
+            raise ValueError("Nesterov momentum needs a momentum above 0; state nesterov: false beside momentum: 0")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -15,6 +15,7 @@ from tasks.report.suite import untried
 from tasks.report.summary import finished, is_protected
 
 LITTLE_ROOM = 10.0
+_UNEVEN = 5.0  # points by which always giving the most frequent answer may lie above chance
 
 
 def caveats(found: Findings, context: ReportContext) -> list[str]:
@@ -25,6 +26,8 @@ def caveats(found: Findings, context: ReportContext) -> list[str]:
         *_stored(context),
         *_seeds(summary),
         *_baseline(found.judged),
+        *_uneven(found),
+        *_best_epoch(found),
         *untried(found.judged),
         *_random(found.judged),
         *unfit_recipes(context, int(found.frame["classes"].max()), faces=len(found.faces) > 0),
@@ -66,6 +69,26 @@ def _baseline(protected: pd.DataFrame) -> Iterator[str]:
         yield (
             f"The clean baseline itself learned little ({accuracy(low['ceiling'])} % for {_cell(low)}, "
             f"{accuracy(low['chance'])} % by chance), so the share of protection kept means little there."
+        )
+
+
+def _uneven(found: Findings) -> Iterator[str]:
+    chance = found.summary["chance"].max()
+    if found.frequent is None or not found.frequent[1] > chance + _UNEVEN:
+        return
+    name, part = found.frequent
+    yield (
+        f"The classes of the test pictures differ in size: always answering {one_line(name)} is right in "
+        f"{accuracy(part)} %, while chance is {accuracy(chance)} %, so numbers near there are guesses as well, and the "
+        "share of protection kept reads too low."
+    )
+
+
+def _best_epoch(found: Findings) -> Iterator[str]:
+    if found.some:
+        yield (
+            "Peaks, and early stopping, are of the epoch that is best over all classes: the protected classes alone "
+            "may have had a better one."
         )
 
 

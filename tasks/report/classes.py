@@ -7,7 +7,7 @@ import pandas as pd
 
 from schemas.evaluate import VictimRun
 from tasks.evaluate.per_class import counts_of, peak_counts_of
-from tasks.report.display import CLEAN, whole_name
+from tasks.report.display import CLEAN, records, whole_name
 from tasks.report.frame import COPY, copy_of, ordered
 from tasks.report.summary import CELL, finished
 
@@ -37,6 +37,15 @@ def class_rows(runs: Sequence[VictimRun], covered: Covered) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=["row", "class", *_COUNTS, "protected"])
     return pd.concat(parts, ignore_index=True)
+
+
+def most_frequent(rows: pd.DataFrame) -> tuple[str, float] | None:
+    """The class with most test pictures, and its share of them in percent; `rows` from class_rows."""
+    if rows.empty:
+        return None
+    one = rows[rows["row"] == rows["row"].iloc[0]]  # all runs of an evaluation have the same test pictures
+    largest = records(one)[int(one["pictures"].to_numpy().argmax())]
+    return str(largest["class"]), 100 * float(largest["pictures"]) / float(one["pictures"].sum())
 
 
 def focus(frame: pd.DataFrame, rows: pd.DataFrame, classes: frozenset[str]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from schemas.evaluate import VictimRun
-from tasks.report.classes import Covered, class_means, class_rows, focus, some_classes
+from tasks.report.classes import Covered, class_means, class_rows, focus, most_frequent, some_classes
 from tasks.report.display import records, whole_name
 from tasks.report.frame import COPY, frame
 from tasks.report.probed import face_means, trigger_means
@@ -20,7 +20,8 @@ class Findings:
     `summary` holds every cell over all classes. `judged` holds what protection is judged by, in the same columns: where
     only some classes were to be protected, accuracy on those; `others` then has the same copies' other classes, and
     `some` names the protected ones by the copy's whole_name. `classes`, `faces` and `triggers` are those of
-    class_means, face_means and trigger_means.
+    class_means, face_means and trigger_means. `frequent` is the most frequent class of the test pictures and its
+    share in percent, None where no run left counts.
     """
 
     frame: pd.DataFrame
@@ -31,6 +32,7 @@ class Findings:
     classes: pd.DataFrame
     faces: pd.DataFrame
     triggers: pd.DataFrame
+    frequent: tuple[str, float] | None
 
 
 def findings(runs: Sequence[VictimRun], covered: Covered) -> Findings:
@@ -61,6 +63,7 @@ def findings(runs: Sequence[VictimRun], covered: Covered) -> Findings:
         classes=class_means(table, rows),
         faces=face_means(runs),
         triggers=trigger_means(runs),
+        frequent=most_frequent(rows),
     )
 
 

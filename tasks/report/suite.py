@@ -1,5 +1,6 @@
 """What the suite of countermeasures leaves out: a worst case over a few of them is no worst case."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
@@ -10,12 +11,14 @@ from tasks.report.frame import COPY
 
 _ALL = len(TIER_A)
 _NAMES = {PLAIN: "plain training"}
-_ADVERSARIAL = AdversarialTraining().kind
+_BOUND = re.compile(rf"{AdversarialTraining().kind}-([0-9.]+)(-by-.*)?")
+_USUAL = 8.0  # 1/255, of published noises and of adversarial training against them
 
 
 def untried(judged: pd.DataFrame) -> Iterator[str]:
     """A sentence each on copies that met no countermeasure, on what of tier A others lack, and on adversarial training.
 
+    Adversarial training counts from the noise's own epsilon up, or from 8/255.
     `judged` are the summary's rows on protected copies. A countermeasure under which all runs diverged was not tried,
     as no number stands for it; then the sentence says that it came to no end.
     """
@@ -30,9 +33,10 @@ def untried(judged: pd.DataFrame) -> Iterator[str]:
     for lacks, names in _by(rest, lambda name: _lacks(met[name], lost[name])):
         if lacks:
             yield f"Tier A is incomplete{_which(names, met)}: {lacks}."
-    unadversarial = [name for name in rest if not any(map(_is_adversarial, met[name]))]
-    begun = {name: any(map(_is_adversarial, lost[name])) for name in unadversarial}
-    for verb, names in _by(unadversarial, lambda name: "came to no end" if begun[name] else "was not tried"):
+    bounds = {name: min(_USUAL, float(records(cells)[0]["epsilon"])) for name, cells in copies.items()}
+    unadversarial = [name for name in rest if _strongest(met[name]) < bounds[name]]
+    how = {name: _tried(_strongest(met[name]), _strongest(lost[name]) >= bounds[name]) for name in unadversarial}
+    for verb, names in _by(unadversarial, lambda name: how[name]):
         yield f"Adversarial training {verb}{_which(names, met)}: most published noises give way to it."
 
 
@@ -57,8 +61,16 @@ def _listed(names: list[str]) -> str:
     return listing([_NAMES.get(name, name) for name in names], limit=_ALL)
 
 
-def _is_adversarial(name: str) -> bool:
-    return name.startswith(_ADVERSARIAL)
+def _strongest(names: set[str]) -> float:
+    """The largest bound of adversarial training among countermeasures, in 1/255; 0 where there is none."""
+    bounds = (_BOUND.fullmatch(name) for name in names)
+    return max((float(found[1]) for found in bounds if found), default=0.0)
+
+
+def _tried(strongest: float, begun: bool) -> str:
+    if begun:
+        return "came to no end"
+    return f"was tried at {strongest:g}/255 alone, less than the noise" if strongest else "was not tried"
 
 
 def _was(names: list[str]) -> str:

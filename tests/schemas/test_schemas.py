@@ -27,7 +27,7 @@ from schemas.noise import (
     RandomNoise,
 )
 from schemas.protect import ProtectConfig
-from schemas.recipe import Recipe
+from schemas.recipe import Recipe, TinyRecipe
 from schemas.report import ReportContext
 from schemas.victims import ResNet18Victim, TinyVictim, Victim
 
@@ -321,6 +321,7 @@ class TestLimits:
             (Recipe, "batch_size", 1),
             (Recipe, "schedule", "none"),
             (Recipe, "momentum", 1),
+            (TinyRecipe, "momentum", 0),
             (Jpeg, "quality", 0),
             (Jpeg, "quality", 101),
         ],

@@ -86,6 +86,21 @@ def test_protected_classes_and_others_stand_beside_the_same_classes_of_the_ceili
     ) in text
 
 
+def test_peaks_of_some_classes_are_said_to_be_those_of_all():
+    clean = by_class("none", "none", ((90, 80, 70),))
+    assert "the protected classes alone may have had a better one" in said(
+        [*clean, *by_class("error-minimizing", "none", ((90, 0, 70),), **BIRD)], COVERED
+    )
+    assert "the protected classes alone" not in said(grid_of_runs())
+
+
+def test_what_always_the_same_answer_gives_is_said_where_classes_differ_in_size():
+    uneven = {"classes": ("cat", "dog"), "confusion": ((85, 5), (5, 5))}
+    runs = [*seeds("none", "none", 97.0, **uneven), *seeds("error-minimizing", "none", 90.0, **uneven)]
+    assert "always answering cat is right in 90.00 %, while chance is 50.00 %" in said(runs)
+    assert "always answering" not in said(grid_of_runs())
+
+
 def test_harm_to_the_other_classes_is_said():
     runs = [
         *by_class("none", "none", ((90, 80, 70), (91, 80, 70))),
@@ -203,6 +218,14 @@ def test_a_complete_suite_is_not_called_incomplete():
     assert "Adversarial training was not" not in text
     less = [one for one in runs if one.countermeasure != "none"]
     assert "Tier A is incomplete: plain training was not run." in said(less)
+
+
+def test_adversarial_training_below_the_noises_bound_is_none():
+    runs = [
+        one for name in [*TIER_NAMES, "adversarial-training-2", "adversarial-training-4-by-7"] for one in _both(name)
+    ]
+    assert "Adversarial training was tried at 4/255 alone, less than the noise: most" in said(runs)
+    assert "Adversarial training" not in said([*runs, *_both("adversarial-training-8-by-4-by-0.5")])
 
 
 def test_copies_that_lack_different_countermeasures_are_told_apart():
