@@ -73,7 +73,7 @@ def refused(config):
 def pairs_of(place, text):
     file = place / "pairs.tsv"
     file.write_text(text)
-    return Pairs(file=str(file), pictures=SourceSpec(url=str(place / "in")))
+    return Pairs(file=str(file), pictures=SourceSpec(url=str(place / "test")))
 
 
 class TestNames:
@@ -107,7 +107,7 @@ class TestBeside:
         return Beside(**{"train": train, "test": test, **fields})
 
     def test_what_is_measured_on_the_copies_alone_is_refused(self, place):
-        pairs = pairs_of(place, HEADER + "cat_000\tcat_001\t1\ncat_000\tdog_001\t0\n")
+        pairs = pairs_of(place, HEADER + "cat_050\tcat_051\t1\ncat_050\tdog_051\t0\n")
         config = config_for(place, beside=self.beside(place), pairs=pairs)
         assert "pairs can't be measured on victims that learn another dataset" in refused(config)
         assert "backdoor can't be" in refused(config.model_copy(update={"pairs": None, "backdoor": True}))
@@ -198,7 +198,7 @@ def test_pretrained_weights_that_are_not_at_hand_are_refused(place, tmp_path, ki
 
 class TestPairs:
     def test_good_pairs_pass_and_are_kept_for_the_runs(self, place):
-        pairs = pairs_of(place, HEADER + "cat_000\tcat_001\t1\ncat_000\tdog_001\t0\n")
+        pairs = pairs_of(place, HEADER + "cat_050\tcat_051\t1\ncat_050\tdog_051\t0\n")
         config = config_for(place, pairs=pairs)
         feasibility.check(config)
         (place / "pairs.tsv").unlink()
@@ -208,17 +208,17 @@ class TestPairs:
         ("text", "problem"),
         [
             ("", "is empty"),
-            ("cat_000\tcat_001\t1\n", "line 1 of"),
-            (HEADER + "cat_000\tcat_001\t2\n", "line 2 of"),
-            (HEADER + "cat_000\tcat_001\t1\n", "no pair of two people"),
-            (HEADER + "cat_000\tcat_001\t1\ncat_000\temu_001\t0\n", "names emu_001, which"),
+            ("cat_050\tcat_051\t1\n", "line 1 of"),
+            (HEADER + "cat_050\tcat_051\t2\n", "line 2 of"),
+            (HEADER + "cat_050\tcat_051\t1\n", "no pair of two people"),
+            (HEADER + "cat_050\tcat_051\t1\ncat_050\temu_001\t0\n", "names emu_001, which"),
         ],
     )
     def test_bad_ones_are_refused(self, place, text, problem):
         assert problem in refused(config_for(place, pairs=pairs_of(place, text)))
 
     def test_a_file_that_is_not_there_is_named(self, place):
-        pairs = Pairs(file=str(place / "none.tsv"), pictures=SourceSpec(url=str(place / "in")))
+        pairs = Pairs(file=str(place / "none.tsv"), pictures=SourceSpec(url=str(place / "test")))
         assert "none.tsv is not there" in refused(config_for(place, pairs=pairs))
 
 
