@@ -1,4 +1,4 @@
-"""The only place where Prefect is set up: quiet, offline, with the task runner and the gates that stages use."""
+"""What flows and stages take of Prefect: a server, retries, the gathering of results, gates. Settings come first."""
 
 import contextlib
 import signal

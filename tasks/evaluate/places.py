@@ -12,6 +12,8 @@ from tasks.rewrite.places import check_workspace
 from tasks.shard import source
 from tasks.shard.sources import torchvision
 
+_TEST = ("--test", "--test-split")
+
 
 def check(config: EvaluateConfig) -> None:
     """Raise ConfigurationError when the workspace lies in a copy, which will be published, or in any source."""
@@ -29,16 +31,18 @@ def check_tests(config: EvaluateConfig) -> None:
     training = clean_spec(config.clean, manifest_of(Folder(config.protected[0])))
     _require_apart(training, config.test)
     if config.pairs is not None:
-        _require_apart(training, config.pairs.pictures, "pictures of the pairs", "--pairs-pictures")
+        _require_apart(training, config.pairs.pictures, "pictures of the pairs", ("--pairs-pictures", "--pairs-split"))
     if config.beside is not None:
         _require_apart(config.beside.train, config.beside.test)
 
 
-def _require_apart(training: SourceSpec, test: SourceSpec, what: str = "test pictures", option: str = "--test") -> None:
+def _require_apart(
+    training: SourceSpec, test: SourceSpec, what: str = "test pictures", options: tuple[str, str] = _TEST
+) -> None:
     if _units(training, test.shard_size) & _units(test, test.shard_size):
         problem = f"the {what} at {test.url} are training pictures too"
-        split = option.replace("-pictures", "") + "-split"
-        raise ConfigurationError(problem, f"give pictures of their own with {option}, or their split with {split}")
+        place, split = options
+        raise ConfigurationError(problem, f"give pictures of their own with {place}, or their split with {split}")
 
 
 def _units(spec: SourceSpec, shard_size: int) -> set[tuple[str, str, str]]:

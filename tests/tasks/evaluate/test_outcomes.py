@@ -20,17 +20,9 @@ def test_what_is_asked_of_faces_is_what_was_measured_of_them(measured):
         outcomes.value(one("a", "b", measured=measured), run(), None, None)
 
 
-def test_accuracy_on_some_classes_needs_no_matrix():
-    counts = ((1, 4), (2, 4), (4, 4))
-    found = run(classes=("cat", "dog", "fox"), confusion=(), per_class=counts)
+@pytest.mark.parametrize("classes", [("cat", "dog", "fox"), ("cat (added)", "fox", "cat")], ids=["alone", "beside"])
+def test_accuracy_on_some_classes_is_on_the_copys_own_and_needs_no_matrix(classes):
+    found = run(classes=classes, confusion=(), per_class=((1, 4), (2, 4), (4, 4)))
     some = one("a", "b", classes=("cat",))
     assert outcomes.value(some, found, ("cat",), None) == 25
     assert outcomes.value(some.model_copy(update={"others": True}), found, ("cat",), None) == 75
-
-
-def test_of_two_classes_of_one_name_the_copys_own_counts():
-    counts = ((1, 4), (2, 4), (4, 4))
-    found = run(classes=("ship (added)", "fox", "ship"), confusion=(), per_class=counts)
-    ship = one("a", "b", classes=("ship",))
-    assert outcomes.value(ship, found, ("ship",), None) == 25
-    assert outcomes.value(ship.model_copy(update={"others": True}), found, ("ship",), None) == 75
