@@ -12,32 +12,41 @@ from infra.runners import map_tasks, run_task
 from infra.storage import Folder
 from schemas.dataset import DatasetManifest, SourceSpec
 from schemas.fitted import NoiseRecord
-from schemas.protect import ProtectConfig, ProtectedManifest, ProtectSummary
+from schemas.protect import ProtectConfig, ProtectSummary, Published
+from schemas.run import Stage
 from tasks.match.stage import match_classes
 from tasks.noise.stage import fit_noise
-from tasks.rewrite.stage import check_coverage, claim, publish_dataset, rewrite_shard
+from tasks.rewrite import places
+from tasks.rewrite.stage import check_coverage, claim, forget, publish_dataset, rewrite_shard
 from tasks.shard.stage import index_shard, plan_source, write_manifest
 
 
 @flow(name="protect", flow_run_name="protect {config.source.url} to {config.destination}")
-def protect(config: ProtectConfig) -> ProtectSummary:
-    """Protect every image of a dataset with error-minimizing noise, and publish the protected copy."""
+def protect(config: ProtectConfig, redo: Stage | None = None) -> ProtectSummary:
+    """Protect every image of a dataset with error-minimizing noise, and publish the protected copy.
+
+    What is done already is not done again, but for the stage `redo` and all that come after it.
+    """
     started = time.perf_counter()
     job = claim(config)
-    private = index_dataset(config.source, config, "dataset")
-    public = index_dataset(config.public, config, "public") if config.public else None
-    check_coverage(config, private)
-    mapping = run_task(match_classes, config, private, public)
-    noise = run_task(fit_noise, config, private, public)
+    with places.hold(config, job) as lease:
+        if redo is not None:
+            forget(config, redo)
+        private = index_dataset(config.source, config, "dataset")
+        public = index_dataset(config.public, config, "public") if config.public else None
+        check_coverage(config, private)
+        mapping = run_task(match_classes, config, private, public)
+        noise = run_task(fit_noise, config, private, public)
 
-    progress.start("rewrite", len(private.shards), "shards")
-    same = {"config": config, "dataset": private, "mapping": mapping, "noise": noise}
-    with cores_shared_by(config.workers):
-        rewritten = map_tasks(rewrite_shard, private.shards, config.workers, "shards", **same)
-    progress.finish("rewrite")
+        progress.start("rewrite", len(private.shards), "shards")
+        same = {"config": config, "dataset": private, "mapping": mapping, "noise": noise}
+        with cores_shared_by(config.workers):
+            rewritten = map_tasks(rewrite_shard, private.shards, config.workers, "shards", **same)
+        progress.finish("rewrite")
 
-    published = publish_dataset(config, job, private, noise, rewritten.results)
-    return summarise(config, published, noise, rewritten.cached, time.perf_counter() - started)
+        lease.require()
+        published = publish_dataset(config, job, private, noise, rewritten.results)
+        return summarise(config, published, noise, rewritten.cached, time.perf_counter() - started)
 
 
 def index_dataset(spec: SourceSpec, config: ProtectConfig, place: str) -> DatasetManifest:
@@ -51,19 +60,22 @@ def index_dataset(spec: SourceSpec, config: ProtectConfig, place: str) -> Datase
 
 
 def summarise(
-    config: ProtectConfig, published: ProtectedManifest, noise: NoiseRecord, skipped: int, seconds: float
+    config: ProtectConfig, published: Published, noise: NoiseRecord, skipped: int, seconds: float
 ) -> ProtectSummary:
     """What the run did, in numbers."""
+    dataset, protection = published.manifest.dataset, published.manifest.protection
     return ProtectSummary(
-        samples=published.dataset.samples,
-        protected=published.protection.protected,
-        quarantined=published.dataset.quarantined,
-        shards=len(published.dataset.shards),
+        samples=dataset.samples,
+        protected=protection.protected,
+        quarantined=dataset.quarantined,
+        shards=len(dataset.shards),
         skipped_shards=skipped,
-        max_abs_change=published.protection.max_abs_change,
+        max_abs_change=protection.max_abs_change,
         seconds=seconds,
         destination=config.destination,
         workspace=config.workspace,
+        orphans_kept=published.manifest.orphans,
+        orphans_removed=published.removed,
         noise=noise.inputs[:16],
         noise_error=noise.error,
         converged=noise.converged,

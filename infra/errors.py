@@ -25,6 +25,10 @@ class DataError(UnlearnableError):
     """A dataset, a shard or a record is not what it should be."""
 
 
+class RunError(UnlearnableError):
+    """Another run stands in the way of this one."""
+
+
 class StorageError(UnlearnableError):
     """A place could not be read or written. `transient` when trying again may help."""
 

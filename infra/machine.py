@@ -48,3 +48,21 @@ def _text(path: str) -> str:
         return Path(path).read_text()
     except OSError:
         return ""
+
+
+def identity() -> str | None:
+    """This machine since it booted, and the part of it whose process numbers this process sees; None off Linux."""
+    boot = _text("/proc/sys/kernel/random/boot_id").strip()
+    try:
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}" if boot else None
+    except OSError:
+        return None
+
+
+def began(process: int) -> str | None:
+    """When a process of this machine began, in the kernel's count; None when there is none by that number.
+
+    A number is given out again some day; together with the beginning it names one process.
+    """
+    fields = _text(f"/proc/{process}/stat").rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 and fields[0] != "Z" else None

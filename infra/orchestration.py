@@ -19,7 +19,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 
-from infra import progress
+from infra import failures, progress
 from infra.errors import ConfigurationError, DataError, StorageError, UnlearnableError
 
 CACHED = "Cached"
@@ -127,12 +127,14 @@ def secret_block(name: str | None) -> str | None:
 
 def log(message: str) -> None:
     """Write a line to the run's log, inside a run; nowhere outside one."""
+    failures.hear(message)
     with contextlib.suppress(MissingContextError):
         get_run_logger().info(message)
 
 
 def warn(message: str) -> None:
     """Say what may make the job worth less than was asked: in the run's log, and to whoever watches."""
+    failures.hear(f"warning: {message}")
     with contextlib.suppress(MissingContextError):
         get_run_logger().warning(message)
     progress.say(f"warning: {message}")

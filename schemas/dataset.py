@@ -110,6 +110,7 @@ class ShardIndex(Stored):
     unit: ShardUnit
     record: ShardRecord
     bad: tuple[BadSample, ...] = Field(default=(), description="What was quarantined.")
+    etag: str | None = Field(default=None, description="ETag of the shard that was written for it, in a bucket.")
 
 
 class DatasetManifest(Stored):
@@ -125,6 +126,9 @@ class DatasetManifest(Stored):
         default=None,
         ge=8,
         description="Typical side of its pictures in pixels when it was first indexed; None: as its shards are now.",
+    )
+    gone: tuple[str, ...] = Field(
+        default=(), description="Shards that an earlier run found in the source and the last one did not."
     )
 
     @property

@@ -44,6 +44,10 @@ class ProtectConfig(Schema):
         description="Private place that keeps fitted noise for several jobs with one key, so that noise which is there "
         "is not fitted twice; None: the workspace.",
     )
+    orphans: Literal["keep", "remove"] = Field(
+        default="keep",
+        description="What becomes of a protected shard whose source shard is gone; either way each run names it.",
+    )
     device: DeviceName = Field(default="auto", description="Where tensors live; auto takes the GPU when there is one.")
     workers: int = Field(default=2, ge=1, le=256, description="Shards worked on at a time.")
     key_file: str | None = Field(
@@ -118,6 +122,7 @@ class ProtectedShard(Stored):
     class_counts: dict[str, int] = Field(description="Samples by label, as the label is written.")
     bytes: int = Field(ge=0, description="Size of the stored object.")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the stored object.")
+    etag: str | None = Field(default=None, description="ETag of the stored object, in a bucket.")
     seconds: float = Field(ge=0, description="Time it took, in seconds.")
 
 
@@ -153,7 +158,17 @@ class ProtectedManifest(Stored):
 
     job: str = Field(description="Identity of the job that owns this destination.")
     dataset: DatasetManifest
+    orphans: tuple[str, ...] = Field(
+        default=(), description="Shards of it that stay though what they were made from is gone from the source."
+    )
     protection: ProtectionRecord
+
+
+class Published(Schema):
+    """What publishing did."""
+
+    manifest: ProtectedManifest
+    removed: tuple[str, ...] = Field(description="Shards that were removed: they no longer belong to the dataset.")
 
 
 class Job(Stored):
@@ -161,6 +176,12 @@ class Job(Stored):
 
     job: str = Field(pattern=r"^[0-9a-f]{32}$", description="Identity of the job, drawn once.")
     destination: str = Field(description="The destination that this workspace writes.")
+
+
+class KeptConfig(Stored):
+    """config.json of a workspace: what its last run was asked for, so that it can be run again."""
+
+    config: ProtectConfig
 
 
 class ProtectSummary(Schema):
@@ -175,6 +196,8 @@ class ProtectSummary(Schema):
     seconds: float
     destination: str
     workspace: str
+    orphans_kept: tuple[str, ...] = Field(description="Protected shards that stay though their source shard is gone.")
+    orphans_removed: tuple[str, ...] = Field(description="Protected shards removed because their source shard is gone.")
     noise: str = Field(description="Digest of the noise, under WORKSPACE/noise/.")
     noise_error: float | None = Field(description="Error rate at which the fit was kept; None without a fit.")
     converged: bool = Field(description="False when the fit ended above lambda: expect weak protection.")

@@ -7,7 +7,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 
 from prefect import task
 
-from infra import progress
+from infra import failures, progress
 from infra.devices import pick_device
 from infra.errors import one_line
 from infra.keyring import load_key
@@ -36,8 +36,16 @@ def match_classes(config: ProtectConfig, private: DatasetManifest, public: Datas
     A class that is not to be protected needs no public one. Raises ConfigurationError for a class without a match.
     """
     workspace = Folder(config.workspace)
-    if public is not None and config.mapping is None and config.matching.how == "visual":
-        return _by_sight(config, private, public, workspace)
+    with failures.kept(workspace, "match", "classes"):
+        if public is not None and config.mapping is None and config.matching.how == "visual":
+            return _by_sight(config, private, public, workspace)
+        return _by_rule(config, private, public, workspace)
+
+
+def _by_rule(
+    config: ProtectConfig, private: DatasetManifest, public: DatasetManifest | None, workspace: Folder
+) -> Mapping:
+    """The mapping of the classes by a file, by name, or each to itself."""
     names = private.class_names
     if public is None or config.in_context:
         how, pairs, inputs = "context" if public else "identity", classes.identity(names), [list(names)]

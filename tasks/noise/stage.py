@@ -8,7 +8,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 import torch
 from prefect import task
 
-from infra import progress
+from infra import failures, progress
 from infra.devices import device_kind, free_memory, pick_device, precision
 from infra.keyring import load_key
 from infra.keys import BucketKey
@@ -81,6 +81,18 @@ def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
         log(f"noise {inputs[:16]} is there already")
         _warn(done)
         return cached(done)
+    with failures.kept(Folder(config.workspace), "noise", inputs[:16]):
+        record, tensors = _fit(config, fit_on, size, key, inputs, journal)
+        store.save(workspace, record, tensors)
+    journal.clear()
+    _warn(record)
+    return record
+
+
+def _fit(
+    config: ProtectConfig, fit_on: Together, size: int, key: BucketKey, inputs: str, journal: store.StoredJournal
+) -> tuple[NoiseRecord, bytes]:
+    """The record of a fit, and its tensors as they are stored."""
     device = pick_device(config.device)
     started = time.perf_counter()
     with gpu_gate(device.type):
@@ -114,10 +126,7 @@ def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
         tensors_bytes=len(tensors),
         tensors_sha256=sha256(tensors),
     )
-    store.save(workspace, record, tensors)
-    journal.clear()
-    _warn(record)
-    return record
+    return record, tensors
 
 
 def _check_memory(config: ProtectConfig, fit_on: Together, size: int, device: torch.device) -> None:

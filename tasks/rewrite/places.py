@@ -1,15 +1,18 @@
 """Three places, three owners: SOURCE is read, WORKSPACE is private, DESTINATION is published."""
 
+import contextlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from infra.errors import ConfigurationError, DataError
-from infra.storage import TEMPORARY, Folder
-from schemas.protect import Job, ProtectConfig, ProtectedManifest
-from tasks.rewrite.shard import MANIFEST
+from infra.lease import LOCK, Lease, held
+from infra.storage import TEMPORARY, Folder, encoded
+from schemas.protect import Job, KeptConfig, ProtectConfig, ProtectedManifest
+from tasks.rewrite.shard import CARD, MANIFEST
 
 JOB = "job.json"
+CONFIG = "config.json"
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -94,16 +97,44 @@ def claim(config: ProtectConfig) -> Job:
     if manifest is not None and (job is None or manifest.job != job.job):
         problem = f"destination {config.destination} holds another job's output"
         raise ConfigurationError(problem, "give an empty destination, or that job's workspace")
+    if manifest is None:
+        _require_no_strangers(destination, workspace)
     if job is not None:
         return job
-    found = destination.list()
-    if found:
-        problem = f"destination {config.destination} already holds {len(found)} files, such as {next(iter(found))}"
-        raise ConfigurationError(problem, "give an empty destination")
     _require_bucket(destination)
     job = Job(job=secrets.token_hex(16), destination=destination.identity())
-    workspace.save(JOB, job)
-    return job
+    # Of two first runs that start together one draws the job; the other finds it.
+    return job if workspace.create(JOB, encoded(job)) else claim(config)
+
+
+@contextlib.contextmanager
+def hold(config: ProtectConfig, job: Job) -> Iterator[Lease]:
+    """Let no other run write the destination meanwhile; WORKSPACE/config.json keeps what this run was asked for.
+
+    Raises RunError when another run of the job holds it, ConfigurationError when another job does or did.
+    """
+    workspace, destination = Folder(config.workspace), Folder(config.destination)
+    with held(destination, workspace, job.job) as lease:
+        claim(config)  # again: another job may have written until now
+        workspace.save(CONFIG, KeptConfig(config=config))
+        yield lease
+
+
+def _require_no_strangers(destination: Folder, workspace: Folder) -> None:
+    """Raise ConfigurationError when an unpublished destination holds what no run of this workspace wrote."""
+    found = [name for name in destination.list() if name != LOCK]
+    ours = written(workspace) | {CARD} if found else set()
+    strangers = [name for name in found if name not in ours]
+    if strangers:
+        problem = f"destination {destination.url} already holds {len(found)} files, such as {strangers[0]}"
+        raise ConfigurationError(problem, "give an empty destination")
+
+
+def written(workspace: Folder) -> set[str]:
+    """Names of the shards that runs of a workspace have written, or were about to write."""
+    return {
+        name.removesuffix(".json") for place in ("rewrite", "dataset/index") for name in workspace.child(place).list()
+    }
 
 
 def _require_bucket(destination: Folder) -> None:

@@ -1,45 +1,74 @@
 """What makes a folder of shards a dataset: its manifest and its card, and nothing else beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from infra.storage import Folder, encoded
-from schemas.dataset import DatasetManifest, ShardRecord, SourceSpec
+from schemas.dataset import DatasetManifest, ShardIndex, ShardRecord, SizeRange, SourceSpec
 from schemas.fitted import NoiseRecord
-from schemas.protect import Job, ProtectConfig, ProtectedManifest, ProtectedShard, ProtectionRecord
+from schemas.protect import Job, ProtectConfig, ProtectedManifest, ProtectedShard, ProtectionRecord, Published
 from tasks.rewrite.card import card
+from tasks.rewrite.places import written
 from tasks.rewrite.shard import CARD, MANIFEST
 from tasks.rewrite.variant import variant
 
 
 def publish(
     config: ProtectConfig, job: Job, dataset: DatasetManifest, noise: NoiseRecord, shards: Sequence[ProtectedShard]
-) -> ProtectedManifest:
-    """Write the card and, last, the manifest; remove what earlier runs of this job left and no longer holds."""
-    destination = Folder(config.destination)
-    protection = _protection(config, noise, shards)
-    manifest = ProtectedManifest(job=job.job, dataset=_public(dataset, shards), protection=protection)
-    keep = {shard.name for shard in shards} | {MANIFEST, CARD}
-    for name in destination.list():
-        if name not in keep and name.endswith(".tar") and _is_ours(Folder(config.workspace), name):
-            destination.delete(name)
+) -> Published:
+    """Write the card and, last, the manifest; remove what earlier runs of this job left and no longer holds.
+
+    A protected shard whose source shard is gone stays and is named, unless the job says otherwise.
+    """
+    destination, workspace = Folder(config.destination), Folder(config.workspace)
+    orphans = _orphans(workspace, dataset) if config.orphans == "keep" else []
+    everything = [*shards, *orphans]
+    manifest = ProtectedManifest(
+        job=job.job,
+        dataset=_public(dataset, everything, _sizes(workspace, dataset)),
+        orphans=tuple(shard.name for shard in orphans),
+        protection=_protection(config, noise, everything),
+    )
+    removed = _remove_others(destination, workspace, {shard.name for shard in everything})
+    for name in set(dataset.gone) & set(removed):
+        workspace.delete(f"dataset/index/{name}.json")  # told once; there is nothing left to tell of
     destination.sweep()
     text = card(manifest).encode()
     if destination.read_optional(CARD) != text:  # a run that finds all done leaves what is published untouched
         destination.write(CARD, text)
     if destination.read_optional(MANIFEST) != encoded(manifest):
         destination.save(MANIFEST, manifest)
-    return manifest
+    return Published(manifest=manifest, removed=removed)
 
 
-def _is_ours(workspace: Folder, shard: str) -> bool:
-    """True for a shard that this job has written or was about to; what else lies there is somebody's."""
-    return any(workspace.info(f"{place}/{shard}.json") is not None for place in ("rewrite", "dataset/index"))
+def _orphans(workspace: Folder, dataset: DatasetManifest) -> list[ProtectedShard]:
+    """Markers of protected shards whose source shard is gone."""
+    found = [workspace.load(f"rewrite/{name}.json", ProtectedShard) for name in dataset.gone]
+    return [marker for marker in found if marker is not None]
 
 
-def _public(dataset: DatasetManifest, shards: Sequence[ProtectedShard]) -> DatasetManifest:
+def _sizes(workspace: Folder, dataset: DatasetManifest) -> dict[str, SizeRange | None]:
+    """Picture sizes by name of the source shard, of those that are gone too."""
+    earlier = {name: workspace.load(f"dataset/index/{name}.json", ShardIndex) for name in dataset.gone}
+    gone = {name: index.record.sizes for name, index in earlier.items() if index is not None}
+    return {**gone, **{record.name: record.sizes for record in dataset.shards}}
+
+
+def _remove_others(destination: Folder, workspace: Folder, keep: set[str]) -> tuple[str, ...]:
+    """Remove shards that runs of this workspace wrote and that no longer belong there, with their markers."""
+    ours = written(workspace)
+    removed = [name for name in destination.list() if name not in keep and name in ours]
+    for name in removed:
+        destination.delete(name)
+    for name in ours - keep:
+        workspace.delete(f"rewrite/{name}.json")
+    return tuple(removed)
+
+
+def _public(
+    dataset: DatasetManifest, shards: Sequence[ProtectedShard], sizes: Mapping[str, SizeRange | None]
+) -> DatasetManifest:
     """The dataset as the world sees it: its own shards, and no word of where the originals lie."""
-    sizes = {record.name: record.sizes for record in dataset.shards}
     records = tuple(
         ShardRecord(
             name=shard.name,
@@ -48,7 +77,7 @@ def _public(dataset: DatasetManifest, shards: Sequence[ProtectedShard]) -> Datas
             bytes=shard.bytes,
             sha256=shard.sha256,
             class_counts=shard.class_counts,
-            sizes=sizes[shard.source],
+            sizes=sizes.get(shard.source),
         )
         for shard in shards
     )

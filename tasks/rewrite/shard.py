@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from infra.devices import pick_device
 from infra.errors import StorageError
@@ -74,10 +75,7 @@ def finished(job: Job, shard: ShardRecord) -> ProtectedShard | None:
     marker = job.workspace.load(marker_of(shard), ProtectedShard)
     if marker is None or marker.inputs != job.inputs_of(shard):
         return None
-    info = job.destination.info(marker.name)
-    if info is None or info.get("size") != marker.bytes:
-        return None
-    return marker if sha256(job.destination.read(marker.name)) == marker.sha256 else None
+    return marker if job.destination.holds_object(marker.name, marker.bytes, marker.sha256, marker.etag) else None
 
 
 def make_perturber(config: ProtectConfig, noise: NoiseRecord, key: BucketKey) -> MakesNoise:
@@ -104,7 +102,7 @@ def rewrite(job: Job, shard: ShardRecord, noise: MakesNoise) -> ProtectedShard:
     if job.destination.info(MANIFEST) is not None:
         job.destination.delete(MANIFEST)  # it describes shards that are about to change
     job.destination.write(shard.name, data)
-    _check_stored(job, shard.name, data)
+    stored = _check_stored(job, shard.name, data)
     marker = ProtectedShard(
         inputs=job.inputs_of(shard),
         source=shard.name,
@@ -117,6 +115,7 @@ def rewrite(job: Job, shard: ShardRecord, noise: MakesNoise) -> ProtectedShard:
         class_counts=_counts(done),
         bytes=len(data),
         sha256=sha256(data),
+        etag=stored.get("ETag"),
         seconds=time.perf_counter() - started,
     )
     job.workspace.save(marker_of(shard), marker)
@@ -145,8 +144,9 @@ def _counts(done: list[Protected]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _check_stored(job: Job, name: str, data: bytes) -> None:
+def _check_stored(job: Job, name: str, data: bytes) -> dict[str, Any]:
     info = job.destination.info(name)
     if info is None or info.get("size") != len(data):
         url = job.destination.object_url(name)
         raise StorageError(f"{url} was written but is not there in full", "check the place", transient=True)
+    return info

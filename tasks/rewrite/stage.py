@@ -6,19 +6,21 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 
 from prefect import task
 
-from infra import progress
+from infra import failures, progress
 from infra.caching import shared
 from infra.devices import pick_device
+from infra.errors import one_line
 from infra.keyring import load_key
-from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block
+from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block, warn
 from infra.storage import Folder
 from schemas.dataset import DatasetManifest, ShardRecord
 from schemas.fitted import NoiseRecord
 from schemas.matching import Mapping
-from schemas.protect import Job, ProtectConfig, ProtectedManifest, ProtectedShard
+from schemas.protect import Job, ProtectConfig, ProtectedShard, Published
+from schemas.run import Stage
 from tasks.noise import method as methods
 from tasks.noise.method import MakesNoise
-from tasks.rewrite import coverage, places, publish
+from tasks.rewrite import coverage, places, publish, redo
 from tasks.rewrite import shard as shards
 
 
@@ -29,6 +31,12 @@ def claim(config: ProtectConfig) -> Job:
     job = places.claim(config)
     load_key(Folder(config.workspace), config.key_file, secret_block(config.key_block))  # before hours of fitting
     return job
+
+
+@task(name="forget", task_run_name="forget {stage} and after", **RETRIES)
+def forget(config: ProtectConfig, stage: Stage) -> None:
+    """Take back what marks a stage's work, and that of the stages after it, as done: this run does it again."""
+    log(f"{redo.forget(config, stage)} done-markers removed, from the stage {stage} on")
 
 
 @task(name="check coverage")
@@ -50,9 +58,12 @@ def rewrite_shard(
         progress.advance("rewrite", 1, f"{shard.name} is done already")
         return cached(done)
     on_device = methods.module_of(noise.method.kind).uses_network(noise.method)
-    with gpu_gate(pick_device(config.device).type if on_device else "cpu"):
+    with (
+        failures.kept(workspace, "rewrite", shard.name),
+        gpu_gate(pick_device(config.device).type if on_device else "cpu"),
+    ):
         marker = shards.rewrite(job, shard, _perturber(config, noise))
-    log(f"{marker.name}: {marker.samples} samples, {marker.protected} protected, {marker.seconds:.1f} s")
+        log(f"{marker.name}: {marker.samples} samples, {marker.protected} protected, {marker.seconds:.1f} s")
     progress.advance("rewrite", 1, marker.name)
     return marker
 
@@ -60,9 +71,16 @@ def rewrite_shard(
 @task(name="publish", task_run_name="publish {config.destination}", **RETRIES)
 def publish_dataset(
     config: ProtectConfig, job: Job, dataset: DatasetManifest, noise: NoiseRecord, done: Sequence[ProtectedShard]
-) -> ProtectedManifest:
-    """Write the destination's card and manifest."""
-    return publish.publish(config, job, dataset, noise, done)
+) -> Published:
+    """Write the destination's card and manifest, and say which shards stay or go without a source."""
+    with failures.kept(Folder(config.workspace), "publish", "dataset"):
+        published = publish.publish(config, job, dataset, noise, done)
+    if published.manifest.orphans:
+        names = one_line(", ".join(published.manifest.orphans))
+        warn(f"kept, though no longer in the source: {names}; to remove them give --orphans remove")
+    if published.removed:
+        warn(f"removed, since they no longer belong to the dataset: {one_line(', '.join(published.removed))}")
+    return published
 
 
 @shared(2)

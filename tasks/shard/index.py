@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import pandas as pd
 
 from infra.errors import DataError, one_line
-from infra.storage import Folder, sha256
+from infra.storage import Folder, fingerprint, sha256
 from schemas.dataset import (
     BadSample,
     DatasetManifest,
@@ -26,6 +26,7 @@ from tasks.shard.labels import ordered
 from tasks.shard.pictures import PictureError, check
 from tasks.shard.samples import Reject, Sample
 from tasks.shard.sources import webdataset
+from tasks.shard.sources.listing import locate
 from tasks.shard.tar import build
 
 QUARANTINE = "quarantine.parquet"
@@ -101,9 +102,10 @@ def make_index(spec: SourceSpec, unit: ShardUnit, dataset: Folder, inputs: str) 
     `inputs` is the digest that the index carries as a done-marker. One shard is held in memory.
     Raises DataError for a damaged shard, StorageError.
     """
-    tally = _Tally(unit, spec)
+    tally, etag = _Tally(unit, spec), None
     if unit.in_place:
         data = webdataset.fetch(unit)
+        _require_unchanged(unit)
         for _ in tally.good(webdataset.read_bytes(spec, unit, data)):
             pass
         record = tally.record(unit.url, data, tuple(bad.position for bad in tally.bad))
@@ -112,11 +114,58 @@ def make_index(spec: SourceSpec, unit: ShardUnit, dataset: Folder, inputs: str) 
         name = f"shards/{unit.name}"
         dataset.write(name, data)
         record = tally.record(dataset.object_url(name), data, ())
-    return ShardIndex(inputs=inputs, unit=unit, record=record, bad=tuple(tally.bad))
+        etag = (dataset.info(name) or {}).get("ETag")
+    return ShardIndex(inputs=inputs, unit=unit, record=record, bad=tuple(tally.bad), etag=etag)
 
 
-def merge(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIndex]) -> DatasetManifest:
+def _require_unchanged(unit: ShardUnit) -> None:
+    """Raise DataError when a shard is no longer the one that was listed: its marker would name other bytes.
+
+    Told by what a listing and a look at one object both give: an ETag, or size and time on a disk.
+    """
+    folder, name = locate(unit.url)
+    info = folder.info(name)
+    comparable = folder.is_local or (info is not None and "ETag" in info)
+    if info is None or (comparable and fingerprint(info) != unit.fingerprint):
+        raise DataError(f"shard {unit.url} changed while it was read", "run it again when nobody writes there")
+
+
+def gone(plan: SourcePlan, dataset: Folder) -> list[ShardIndex]:
+    """Indices of the source's own shards that earlier runs found and that are no longer there.
+
+    Of other shards that the plan does not name nothing is left here: those that we cut are cut anew when their
+    pictures change, and what lies in the source yet is not asked for now (a limit, another split).
+    """
+    planned = {f"{unit.name}.json" for unit in plan.units}
+    found: list[ShardIndex] = []
+    for marker in dataset.child("index").list():
+        earlier = None if marker in planned else dataset.load(f"index/{marker}", ShardIndex)
+        if earlier is not None and earlier.unit.in_place and not _is_there(earlier.unit):
+            found.append(earlier)
+        elif earlier is not None:
+            dataset.delete(f"shards/{earlier.unit.name}")
+            dataset.delete(f"index/{marker}")
+    return found
+
+
+def named(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(one_line, names[:_SHOWN])) + more
+
+
+def _is_there(unit: ShardUnit) -> bool:
+    folder, name = locate(unit.url)
+    return folder.info(name) is not None
+
+
+def merge(
+    spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIndex], lost: Sequence[ShardIndex] = ()
+) -> DatasetManifest:
     """The manifest of all indexed units, in their order; shards without a good sample are left out.
+
+    `lost` are indices of shards that are no longer in the source: it names them, and keeps the classes that only they
+    had, since the noise of all others depends on the classes there are.
 
     Raises DataError when there are too many bad samples, none at all, or one class only.
     """
@@ -127,7 +176,8 @@ def merge(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIndex]) -> 
     if len(found) < 2:
         problem = f"all samples of {spec.url} have one class ({found.pop()}): a victim has nothing to tell apart"
         raise DataError(problem, "give a dataset of two classes or more, or raise the limit")
-    labels = ordered(found) if plan.class_names is None else tuple(str(i) for i in range(len(plan.class_names)))
+    known = found | {label for each in lost for label in each.record.class_counts}
+    labels = ordered(known) if plan.class_names is None else tuple(str(i) for i in range(len(plan.class_names)))
     strange = sorted(found - set(labels))
     if strange:
         problem = f"{spec.url} has labels that are no class: {', '.join(strange[:_SHOWN])}"
@@ -139,6 +189,7 @@ def merge(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIndex]) -> 
         labels=labels,
         shards=shards,
         quarantined=len(bad),
+        gone=tuple(each.unit.name for each in lost),
     )
 
 

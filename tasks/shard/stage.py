@@ -6,10 +6,10 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 
 from prefect import task
 
-from infra import progress
+from infra import failures, progress
 from infra.errors import DataError
 from infra.orchestration import RETRIES, cached, log, warn
-from infra.storage import Folder, sha256
+from infra.storage import Folder
 from schemas.base import digest
 from schemas.dataset import DatasetManifest, ShardIndex, ShardUnit, SourcePlan, SourceSpec
 from tasks.shard import index, sample, source
@@ -38,9 +38,10 @@ def index_shard(unit: ShardUnit, spec: SourceSpec, place: str) -> ShardIndex:
     if done is not None and done.inputs == inputs and _stored(folder, done):
         progress.advance("index", 1, f"{unit.name} is done already")
         return cached(done)
-    result = index.make_index(spec, unit, folder, inputs)
-    folder.save(marker, result)
-    log(f"{unit.name}: {result.record.samples} samples, {len(result.bad)} quarantined")
+    with failures.kept(folder, "index", unit.name):
+        result = index.make_index(spec, unit, folder, inputs)
+        folder.save(marker, result)
+        log(f"{unit.name}: {result.record.samples} samples, {len(result.bad)} quarantined")
     progress.advance("index", 1, unit.name)
     return result
 
@@ -54,9 +55,12 @@ def write_manifest(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIn
     """
     folder = Folder(place)
     index.write_quarantine(folder, indices)
-    manifest = index.merge(spec, plan, indices)
+    lost = index.gone(plan, folder)
+    manifest = index.merge(spec, plan, indices, lost)
     manifest = manifest.model_copy(update={"typical_side": _side(manifest, _known_side(folder, manifest))})
     folder.save(MANIFEST, manifest)
+    if lost:
+        warn(f"no longer in {spec.url}: {index.named([each.unit.name for each in lost])}")
     return manifest
 
 
@@ -80,8 +84,5 @@ def _side(manifest: DatasetManifest, known: int | None) -> int:
 def _stored(folder: Folder, done: ShardIndex) -> bool:
     if done.unit.in_place:
         return True  # the unit's fingerprint tells whether the source has changed
-    name = f"shards/{done.unit.name}"
-    info = folder.info(name)
-    if info is None or info.get("size") != done.record.bytes:
-        return False
-    return sha256(folder.read(name)) == done.record.sha256  # a damaged shard is written again, not stumbled over
+    record = done.record  # a damaged shard is written again, not stumbled over
+    return folder.holds_object(f"shards/{done.unit.name}", record.bytes, record.sha256, done.etag)

@@ -134,7 +134,7 @@ def protect_all(config, threads=1) -> ProtectedManifest:
     noise = value_of(fit_noise.fn(config, private, public))
     with ThreadPoolExecutor(threads) as pool:
         rewritten = pool.map(lambda s: value_of(rewrite_shard.fn(s, config, private, mapping, noise)), private.shards)
-    return publish_dataset.fn(config, job, private, noise, list(rewritten))
+    return publish_dataset.fn(config, job, private, noise, list(rewritten)).manifest
 
 
 def files(place):

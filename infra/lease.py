@@ -1,0 +1,138 @@
+"""One run at a time writes a destination: a lock in it, which its run renews for as long as it lives.
+
+No clock is compared with another machine's: whoever finds a lock watches whether it changes. A run that was killed
+leaves its lock behind; it is taken over at once where its process can be seen to be dead, else when the lock has not
+changed for PATIENCE seconds of the watcher's own count.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+from infra import machine, progress
+from infra.errors import ConfigurationError, RunError, StorageError
+from infra.storage import Folder, encoded
+from schemas.run import Holder, RunLock
+
+LOCK = ".unlearnable-lock"
+HOLDER = "running.json"
+BEAT = 10.0
+PATIENCE = 35.0
+_SETTLE = 1.0
+
+
+class Lease:
+    """The right of this run to write a destination."""
+
+    def __init__(self, destination: Folder, workspace: Folder, job: str):
+        self._destination, self._workspace = destination, workspace
+        self._lock = RunLock(job=job, run=secrets.token_hex(8), beat=0)
+        self._ended = threading.Event()
+        self._lost = False
+        self._renewing = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def require(self) -> None:
+        """Raise RunError when another run has taken this one for dead, and writes the destination now."""
+        if self._lost or not self._is_ours():
+            raise RunError(
+                f"another run has taken over {self._destination.url}: this one was not heard of for too long",
+                "let that one finish; finished shards are not done again",
+            )
+
+    def acquire(self) -> None:
+        """Take the lock and keep it. Raises RunError while another run of this job holds it, ConfigurationError for another job's."""
+        while not self._destination.create(LOCK, encoded(self._lock)):
+            found = self._destination.load(LOCK, RunLock)
+            if found is None:
+                continue  # released in between
+            if found.job != self._lock.job:
+                problem = f"destination {self._destination.url} is being written by another job, or was when it ended"
+                raise ConfigurationError(problem, f"give another destination; if that job is gone, remove {LOCK} there")
+            if not self._is_dead(found):
+                self._watch(found)
+            if self._take_over(found):
+                break
+        here = Holder(
+            run=self._lock.run,
+            host=socket.gethostname(),
+            machine=machine.identity(),
+            process=os.getpid(),
+            began=machine.began(os.getpid()),
+        )
+        self._workspace.save(HOLDER, here)
+        self._renewing.start()
+
+    def release(self) -> None:
+        """Give the lock back, unless another run holds it by now."""
+        self._ended.set()
+        self._renewing.join()  # its last word must not come after the lock is gone
+        try:
+            if self._is_ours():
+                self._workspace.delete(HOLDER)
+                self._destination.delete(LOCK)
+        except StorageError as error:
+            progress.say(f"warning: the lock stays, and the next run will take it over: {error}")
+
+    def _renew(self) -> None:
+        """Say again and again that this run is alive, until it is released."""
+        while not self._ended.wait(BEAT):
+            with contextlib.suppress(StorageError):  # the next beat tries again; `require` asks before what matters
+                if not self._is_ours():
+                    self._lost = True
+                    return
+                self._lock = self._lock.model_copy(update={"beat": self._lock.beat + 1})
+                self._destination.write(LOCK, encoded(self._lock))
+
+    def _is_ours(self) -> bool:
+        found = self._destination.load(LOCK, RunLock)
+        return found is not None and found.run == self._lock.run
+
+    def _is_dead(self, other: RunLock) -> bool:
+        """True when the run that left a lock was a process of this machine, and is no more."""
+        holder = self._workspace.load(HOLDER, Holder)
+        if holder is None or holder.run != other.run or holder.machine is None:
+            return False
+        return holder.machine == machine.identity() and machine.began(holder.process) != holder.began
+
+    def _watch(self, other: RunLock) -> None:
+        """Return once a lock has not changed for PATIENCE seconds, or is gone. Raises RunError when it changes."""
+        progress.say(f"another run holds {self._destination.url}: looking for up to {PATIENCE:.0f} s if it is alive")
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            time.sleep(min(BEAT, PATIENCE) / 5)
+            now = self._destination.load(LOCK, RunLock)
+            if now is None:
+                return
+            if now != other:
+                raise self._busy(other)
+
+    def _busy(self, other: RunLock) -> RunError:
+        holder = self._workspace.load(HOLDER, Holder)
+        who = f" (process {holder.process} on {holder.host})" if holder and holder.run == other.run else ""
+        return RunError(
+            f"another run{who} is writing {self._destination.url} now", "let it finish, or end it and run this again"
+        )
+
+    def _take_over(self, other: RunLock) -> bool:
+        """Replace the lock of a dead run. Of several that try at once one succeeds; False: look again."""
+        if self._destination.load(LOCK, RunLock) != other:
+            return False
+        progress.say(f"taking over {self._destination.url} from a run that ended without a word")
+        self._destination.write(LOCK, encoded(self._lock))
+        time.sleep(_SETTLE)  # whoever else took it over has written by now, and the last one has it
+        return self._is_ours()
+
+
+@contextlib.contextmanager
+def held(destination: Folder, workspace: Folder, job: str) -> Iterator[Lease]:
+    """Hold a destination for this run. Raises as Lease.acquire does."""
+    lease = Lease(destination, workspace, job)
+    lease.acquire()
+    try:
+        yield lease
+    finally:
+        lease.release()
