@@ -6,7 +6,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 
 from prefect import flow
 
-from infra import progress
+from infra import failures, progress
 from infra.devices import cores_shared_by
 from infra.runners import map_tasks, run_task
 from infra.storage import Folder
@@ -16,6 +16,7 @@ from schemas.protect import ProtectConfig, ProtectSummary, Published
 from schemas.run import Stage
 from tasks.match.stage import match_classes
 from tasks.noise.stage import fit_noise
+from tasks.report.stage import tell_protection
 from tasks.rewrite import places
 from tasks.rewrite.stage import check_coverage, claim, forget, publish_dataset, rewrite_shard
 from tasks.shard.stage import index_shard, plan_source, write_manifest
@@ -46,7 +47,10 @@ def protect(config: ProtectConfig, redo: Stage | None = None) -> ProtectSummary:
 
         lease.require()
         published = publish_dataset(config, job, private, noise, rewritten.results)
-        return summarise(config, published, noise, rewritten.cached, time.perf_counter() - started)
+        failures.clear(Folder(config.workspace))
+        summary = summarise(config, published, noise, rewritten.cached, time.perf_counter() - started)
+    tell_protection(summary)
+    return summary
 
 
 def index_dataset(spec: SourceSpec, config: ProtectConfig, place: str) -> DatasetManifest:

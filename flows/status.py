@@ -1,10 +1,20 @@
 """Where a job stands, read from its workspace: the done-markers are the truth."""
 
+import io
+
+import pandas as pd
+
+from infra import failures
+from infra.lease import HOLDER
 from infra.storage import Folder
+from schemas.bucket import BucketSummary
 from schemas.dataset import DatasetManifest
 from schemas.fitted import NoiseRecord
 from schemas.protect import Job, ProtectedManifest, ProtectedShard
-from schemas.status import JobStatus, NoiseStatus
+from schemas.run import Holder
+from schemas.status import BucketStatus, FailedWork, Failures, JobStatus, NoiseStatus, QuarantinedSample
+from tasks.rewrite import bucket
+from tasks.shard.index import QUARANTINE
 
 
 def look(workspace: Folder) -> JobStatus | None:
@@ -18,6 +28,7 @@ def look(workspace: Folder) -> JobStatus | None:
     known = {f"rewrite/{shard.name}.json" for shard in dataset.shards} if dataset else set()
     markers = [workspace.load(name, ProtectedShard) for name in names if name in known]
     noises = [workspace.load(n, NoiseRecord) for n in names if n.startswith("noise/") and n.endswith("/record.json")]
+    holder = workspace.load(HOLDER, Holder)
     published = Folder(job.destination).load("manifest.json", ProtectedManifest)
     return JobStatus(
         destination=job.destination,
@@ -29,6 +40,9 @@ def look(workspace: Folder) -> JobStatus | None:
         noises=tuple(_noise(record) for record in noises if record),
         rewritten_shards=len(markers),
         protected=sum(marker.protected for marker in markers if marker),
+        orphans=published.orphans if published is not None and published.job == job.job else (),
+        failed=len(failures.listed(workspace)),
+        running=f"process {holder.process} on {holder.host}" if holder else None,
         reports=sum(name.startswith("reports/") and name.endswith("/report.json") for name in names),
     )
 
@@ -43,3 +57,43 @@ def _noise(record: NoiseRecord) -> NoiseStatus:
         error=record.error,
         stopped=record.stopped,
     )
+
+
+def look_at_bucket(workspace: Folder) -> BucketStatus | None:
+    """The state of the jobs of a bucket's workspace; None when it is none. Raises DataError, StorageError."""
+    known = workspace.load(bucket.SUMMARY, BucketSummary)
+    if known is None:
+        return None
+    found = {name: look(workspace.child(f"{bucket.DATASETS}/{name}")) for name in bucket.dataset_names(workspace)}
+    return BucketStatus(
+        destination=known.config.destination,
+        datasets={name: status for name, status in found.items() if status is not None},
+        gone=known.gone,
+        stray_count=known.stray_count,
+    )
+
+
+def look_for_failures(workspace: Folder) -> Failures | None:
+    """What failed in a job, or in all jobs of a bucket; None when no job owns the workspace.
+
+    Raises DataError, StorageError.
+    """
+    places = {name: workspace.child(f"{bucket.DATASETS}/{name}") for name in bucket.dataset_names(workspace)}
+    if workspace.info("job.json") is not None:
+        places[""] = workspace
+    if not places and workspace.info(bucket.SUMMARY) is None:
+        return None
+    return Failures(
+        failures=tuple(
+            FailedWork(dataset=name, failure=each) for name, place in places.items() for each in failures.listed(place)
+        ),
+        quarantined=tuple(each for name, place in places.items() for each in _quarantined(name, place)),
+    )
+
+
+def _quarantined(dataset: str, workspace: Folder) -> list[QuarantinedSample]:
+    data = workspace.read_optional(f"dataset/{QUARANTINE}")
+    if data is None:
+        return []
+    rows = pd.read_parquet(io.BytesIO(data), columns=["shard", "key", "source", "reason"]).to_dict("records")
+    return [QuarantinedSample.model_validate({**row, "dataset": dataset}) for row in rows]

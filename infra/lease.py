@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from infra import machine, progress
 from infra.errors import ConfigurationError, RunError, StorageError
-from infra.storage import Folder, encoded
+from infra.storage import Folder, encoded, fingerprint
 from schemas.run import Holder, RunLock
 
 LOCK = ".unlearnable-lock"
@@ -44,7 +44,10 @@ class Lease:
             )
 
     def acquire(self) -> None:
-        """Take the lock and keep it. Raises RunError while another run of this job holds it, ConfigurationError for another job's."""
+        """Take the lock and keep it.
+
+        Raises RunError while another run of this job holds it, ConfigurationError when another job does.
+        """
         while not self._destination.create(LOCK, encoded(self._lock)):
             found = self._destination.load(LOCK, RunLock)
             if found is None:
@@ -119,11 +122,13 @@ class Lease:
 
     def _take_over(self, other: RunLock) -> bool:
         """Replace the lock of a dead run. Of several that try at once one succeeds; False: look again."""
-        if self._destination.load(LOCK, RunLock) != other:
+        info = self._destination.info(LOCK)
+        if info is None or self._destination.load(LOCK, RunLock) != other:
+            return False
+        if not self._destination.replace(LOCK, encoded(self._lock), fingerprint(info)):
             return False
         progress.say(f"taking over {self._destination.url} from a run that ended without a word")
-        self._destination.write(LOCK, encoded(self._lock))
-        time.sleep(_SETTLE)  # whoever else took it over has written by now, and the last one has it
+        time.sleep(_SETTLE)  # where `replace` is not certain, whoever else took it over has written by now
         return self._is_ours()
 
 

@@ -51,10 +51,10 @@ def _text(path: str) -> str:
 
 
 def identity() -> str | None:
-    """This machine since it booted, and the part of it whose process numbers this process sees; None off Linux."""
+    """The machine since it booted, and the part of it whose process numbers we see; None off Linux."""
     boot = _text("/proc/sys/kernel/random/boot_id").strip()
     try:
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}" if boot else None
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}" if boot else None
     except OSError:
         return None
 

@@ -182,6 +182,7 @@ class KeptConfig(Stored):
     """config.json of a workspace: what its last run was asked for, so that it can be run again."""
 
     config: ProtectConfig
+    folder: str = Field(description="The folder that relative places count from.")
 
 
 class ProtectSummary(Schema):

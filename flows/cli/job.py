@@ -58,6 +58,10 @@ def given(
     shard_size: Annotated[int | None, typer.Option(help="Samples a shard, where shards are written.")] = None,
     max_bad_share: Annotated[float | None, typer.Option(help="Stop when more of the samples are bad.")] = None,
     max_pixels: Annotated[int | None, typer.Option(help="Never decode a picture that declares more pixels.")] = None,
+    orphans: Annotated[
+        str | None,
+        typer.Option(help="Copies of shards that are gone from the source: keep or remove.", show_default="keep"),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Shards worked on at a time.", show_default="all cores")] = None,
     device: options.Device = None,
     key_file: Annotated[str | None, typer.Option(help="File with the bucket's secret key.")] = None,
@@ -84,6 +88,7 @@ def given(
         "mapping": mapping,
         "matching": {"how": matching, "backbone": backbone},
         "coverage": {"classes": options.names(classes), "fraction": fraction},
+        "orphans": orphans,
         "workers": workers,
         "device": device,
         "key_file": key_file,

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import demo, evaluate, plan, protect, report, reproduce, status, verify
+from flows.cli import demo, evaluate, failed, plan, protect, protect_bucket, report, reproduce, rerun, status, verify
 from infra.errors import UnlearnableError, one_line
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # the base of all usage errors; typer does not export it
@@ -28,10 +28,13 @@ app = typer.Typer(
 app.command("demo")(demo.command)
 app.command("plan")(plan.command)
 app.command("protect")(protect.command)
+app.command("protect-bucket")(protect_bucket.command)
+app.command("rerun")(rerun.command)
 app.command("verify")(verify.command)
 app.command("evaluate")(evaluate.command)
 app.command("reproduce")(reproduce.command)
 app.command("status")(status.command)
+app.command("failed")(failed.command)
 app.command("report")(report.command)
 
 

@@ -4,8 +4,10 @@ from typing import Any
 
 from flows.cli import console, options
 from flows.cli.job import config_of, takes_a_job
+from infra.errors import one_line
 from schemas.noise import MinMin, NoiseMethod
 from schemas.protect import ProtectConfig, ProtectSummary
+from schemas.run import Stage
 
 
 @takes_a_job
@@ -25,7 +27,7 @@ def command(
         tell(summary, built.method)
 
 
-def run(config: ProtectConfig) -> ProtectSummary:
+def run(config: ProtectConfig, redo: Stage | None = None) -> ProtectSummary:
     """The flow, with its progress shown."""
     from infra.devices import pick_device
     from tasks.rewrite.places import check_apart
@@ -37,7 +39,7 @@ def run(config: ProtectConfig) -> ProtectSummary:
 
     start_server()
     with console.show_progress():
-        return protect(config)
+        return protect(config, redo)
 
 
 def tell(summary: ProtectSummary, method: NoiseMethod) -> None:
@@ -46,6 +48,9 @@ def tell(summary: ProtectSummary, method: NoiseMethod) -> None:
     again = f", {summary.skipped_shards} done before" if summary.skipped_shards else ""
     print(f"{done}{again}, {summary.seconds:.1f} s: {summary.destination}")
     print(f"Largest change of a stored value: {summary.max_abs_change}/255. Quarantined: {summary.quarantined}.")
+    for how, names in (("stay", summary.orphans_kept), ("were removed", summary.orphans_removed)):
+        if names:
+            print(f"No longer in the source: {one_line(', '.join(names))}. The protected copies {how}.")
     if summary.protected and not summary.max_abs_change:
         print("WARNING: no stored value has changed: the budget is so small that the noise rounds to nothing.")
     if not summary.converged:

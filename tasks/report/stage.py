@@ -1,4 +1,4 @@
-"""Prefect task of the report stage."""
+"""Prefect tasks of the report stage."""
 
 import secrets
 from collections.abc import Sequence
@@ -12,10 +12,12 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from infra.orchestration import RETRIES, log
 from infra.storage import Folder
+from schemas.bucket import BucketSummary
 from schemas.evaluate import EvaluateConfig, ReportRecord, VictimRun
+from schemas.protect import ProtectSummary
 from schemas.report import ReportContext
 from tasks.evaluate import sets, shard_sets
-from tasks.report import verdict
+from tasks.report import protected, verdict
 from tasks.report.covered import covered_classes
 from tasks.report.display import records
 from tasks.report.findings import findings
@@ -41,6 +43,18 @@ def write_evaluation(config: EvaluateConfig, runs: Sequence[VictimRun], context:
         create_link_artifact(record.report, key="report", link_text="report.html")
     log(record.verdict)
     return record
+
+
+@task(name="tell protection", task_run_name="tell of {summary.destination}", **RETRIES)
+def tell_protection(summary: ProtectSummary) -> None:
+    """The artifact `protection` of a run: what it did."""
+    create_markdown_artifact(protected.of_dataset(summary), key="protection", description="What the run protected")
+
+
+@task(name="tell bucket", task_run_name="tell of {summary.config.bucket}", **RETRIES)
+def tell_bucket(summary: BucketSummary) -> None:
+    """The artifact `protected-bucket` of a run: what became of each dataset."""
+    create_markdown_artifact(protected.of_bucket(summary), key="protected-bucket", description="What became of each")
 
 
 def _pictures(config: EvaluateConfig) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -4,6 +4,7 @@ import contextlib
 import re
 import secrets
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from infra.errors import ConfigurationError, DataError
 from infra.lease import LOCK, Lease, held
@@ -116,7 +117,7 @@ def hold(config: ProtectConfig, job: Job) -> Iterator[Lease]:
     workspace, destination = Folder(config.workspace), Folder(config.destination)
     with held(destination, workspace, job.job) as lease:
         claim(config)  # again: another job may have written until now
-        workspace.save(CONFIG, KeptConfig(config=config))
+        workspace.save(CONFIG, KeptConfig(config=config, folder=str(Path.cwd())))
         yield lease
 
 

@@ -11,13 +11,24 @@ from infra.errors import DataError
 from infra.orchestration import RETRIES, cached, log, warn
 from infra.storage import Folder
 from schemas.base import digest
+from schemas.bucket import BucketConfig, BucketContent
 from schemas.dataset import DatasetManifest, ShardIndex, ShardUnit, SourcePlan, SourceSpec
-from tasks.shard import index, sample, source
+from tasks.shard import bucket, index, sample, source
 
 VERSION = 1
 # How far the pictures of a dataset may drift from the size at which its noise is made before a run says so.
 _DRIFT = 1.5
 MANIFEST = "manifest.json"
+
+
+@task(name="find datasets", task_run_name="look at {config.bucket}", **RETRIES)
+def find_datasets(config: BucketConfig) -> BucketContent:
+    """The datasets of a bucket. Raises ConfigurationError, DataError when there is none."""
+    found = bucket.content(config)
+    log(f"{config.bucket}: {len(found.datasets)} datasets, {found.stray_count} files that belong to none")
+    if found.stray_count:
+        warn(f"{found.stray_count} files belong to no dataset: {index.named(found.strays)}")
+    return found
 
 
 @task(name="plan source", task_run_name="look at {spec.url}", **RETRIES)

@@ -93,7 +93,7 @@ class TestPlaces:
         assert cli(*places.protect).status == 0
         (places.destination / "backup.tar").write_bytes(b"not ours")
         (places.source / "b.tar").unlink()
-        assert cli(*places.protect).status == 0
+        assert cli(*places.protect, "--orphans", "remove").status == 0
         assert set(places.published()) == {"a.tar", "backup.tar"}
 
     @pytest.mark.parametrize("inside", ["protected", "protected/reports", "source/reports"])

@@ -148,13 +148,29 @@ def test_a_changed_shard_of_the_source_costs_one_shard(job, work):
     assert audit(Folder(job.destination), job.source).problems == []
 
 
-def test_a_source_that_shrinks_loses_its_shards_and_its_status_tells_so(job, work):
+def test_a_source_that_shrinks_redoes_nothing_and_says_what_became_of_the_copy(job, work):
     (Path(job.source.url) / ONE).unlink()
     summary = protect(job)
-    assert (summary.shards, summary.skipped_shards) == (2, 2)
-    assert work == {"index": [], "fit": [], "rewrite": []}
+    assert (summary.shards, summary.skipped_shards) == (3, 2)
+    assert (summary.orphans_kept, summary.orphans_removed) == ((ONE,), ())
     status = look(Folder(job.workspace))
     assert (status.published, status.samples, status.rewritten_shards, status.protected) == (True, 8, 2, 8)
+    assert status.orphans == (ONE,)
+
+    summary = protect(job.model_copy(update={"orphans": "remove"}))
+    assert (summary.shards, summary.orphans_kept, summary.orphans_removed) == (2, (), (ONE,))
+    assert look(Folder(job.workspace)).orphans == ()
+    assert work == {"index": [], "fit": [], "rewrite": []}
+
+
+@pytest.mark.parametrize(
+    ("stage", "index", "fit"), [("shard", 3, 1), ("match", 0, 1), ("noise", 0, 1), ("rewrite", 0, 0)]
+)
+def test_a_stage_and_all_after_it_can_be_done_again_and_give_the_same_bytes(job, work, stage, index, fit):
+    before = files(job.destination)
+    protect(job, redo=stage)
+    assert {name: len(done) for name, done in work.items()} == {"index": index, "fit": fit, "rewrite": 3}
+    assert files(job.destination) == before
 
 
 def test_another_coverage_keeps_the_noise(job, work):

@@ -26,7 +26,7 @@ def plan(spec: SourceSpec) -> SourcePlan:
     Raises DataError when there is no shard of the split, or one is not what its manifest says.
     """
     listing = look(spec.url)
-    manifest = _own_manifest(listing.folder)
+    manifest = own_manifest(listing.folder)
     if manifest is not None:
         units, class_names = _units_of_manifest(spec, listing, manifest)
     else:
@@ -135,7 +135,7 @@ def _limited(spec: SourceSpec, limit: int, units: list[ShardUnit]) -> list[Shard
     return parts
 
 
-def _own_manifest(folder: Folder) -> DatasetManifest | None:
+def own_manifest(folder: Folder) -> DatasetManifest | None:
     """The manifest that this product wrote beside the shards, or None. Raises DataError when it is damaged."""
     data = folder.read_optional("manifest.json")
     if data is None:

@@ -88,17 +88,6 @@ def test_the_key_that_is_drawn_stays_in_the_workspace_and_is_its_owners_alone(tm
     assert [name for name, data in everywhere.items() if secret in data] == ["secret.key"]
 
 
-def test_shards_that_the_source_no_longer_has_are_removed(tmp_path):
-    source = tar_source(tmp_path / "in", shards=3)
-    config = config_of(tmp_path, source)
-    protect_all(config)
-    (source / "train-000002.tar").unlink()
-    manifest = protect_all(config)
-    assert sorted(files(config.destination)) == ["README.md", "manifest.json", "train-000000.tar", "train-000001.tar"]
-    assert [shard.name for shard in manifest.dataset.shards] == ["train-000000.tar", "train-000001.tar"]
-    assert manifest.protection.protected == manifest.dataset.samples == 8
-
-
 def test_what_an_interrupted_write_left_is_swept(tmp_path):
     config = config_of(tmp_path, folder_source(tmp_path / "in"))
     protect_all(config)

@@ -1,0 +1,99 @@
+"""A shard that is gone from the source: its protected copy stays or goes as the job says, and each run names it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra.storage import Folder
+from schemas.dataset import SourceSpec
+from tasks.rewrite.audit import audit
+from tests.tasks.rewrite.helpers import config_of, files, folder_source, protect_all, shards_of, tar_source
+
+GONE = "train-000002.tar"
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A finished job over three tar shards, the last of which has since gone from the source."""
+    source = tar_source(tmp_path / "in", shards=3)
+    config = config_of(tmp_path, source)
+    protect_all(config)
+    (source / GONE).unlink()
+    return config
+
+
+def names_of(config, place):
+    return sorted(path.name for path in (Path(config.workspace) / place).glob("*.json"))
+
+
+def test_it_stays_is_named_and_the_manifest_still_states_all_that_lies_there(job):
+    before = shards_of(job.destination)
+    manifest = protect_all(job)
+    assert shards_of(job.destination) == before
+    assert manifest.orphans == (GONE,)
+    assert [shard.name for shard in manifest.dataset.shards] == sorted(before)
+    assert manifest.protection.protected == manifest.dataset.samples == 12
+    assert all(shard.sizes is not None for shard in manifest.dataset.shards)
+
+
+def test_it_is_named_by_every_run_as_long_as_it_stays(job):
+    assert [protect_all(job).orphans for _ in range(3)] == [(GONE,)] * 3
+
+
+def test_the_audit_says_that_it_has_no_original(job):
+    protect_all(job)
+    assert audit(Folder(job.destination), job.source).problems == [f"shard {GONE} has no counterpart in the source"]
+
+
+def test_it_goes_when_the_job_says_so_with_its_markers_and_is_not_named_again(job):
+    job = job.model_copy(update={"orphans": "remove"})
+    manifest = protect_all(job)
+    assert manifest.orphans == ()
+    assert sorted(files(job.destination)) == ["README.md", "manifest.json", "train-000000.tar", "train-000001.tar"]
+    assert names_of(job, "rewrite") == names_of(job, "dataset/index") == [f"train-00000{i}.tar.json" for i in (0, 1)]
+    assert protect_all(job).orphans == ()
+    assert audit(Folder(job.destination), job.source).problems == []
+
+
+def test_one_that_comes_back_is_an_orphan_no_more(job, tmp_path):
+    protect_all(job)
+    tar_source(tmp_path / "in", shards=1, first=2)
+    manifest = protect_all(job)
+    assert (manifest.orphans, len(manifest.dataset.shards)) == ((), 3)
+    assert audit(Folder(job.destination), job.source).problems == []
+
+
+def test_a_class_that_only_it_had_keeps_its_place_so_that_the_noise_stays(tmp_path):
+    source = tar_source(tmp_path / "in", shards=3)
+    config = config_of(tmp_path, SourceSpec(url=str(source), label_field="kind"))
+    protect_all(config)
+    index = Path(config.workspace) / "dataset" / "index" / f"{GONE}.json"
+    record = json.loads(index.read_text())
+    record["record"]["class_counts"] = {"0": 2, "2": 2}
+    index.write_text(json.dumps(record))
+    (source / GONE).unlink()
+    assert protect_all(config).dataset.labels == ("0", "1", "2")
+
+
+def test_shards_cut_from_a_tree_are_cut_anew_and_leave_nothing_behind(tmp_path):
+    source = folder_source(tmp_path / "in", per_class=6)
+    config = config_of(tmp_path, source)
+    assert len(protect_all(config).dataset.shards) == 3
+    for picture in sorted((source / "cat").glob("*.png"))[:3]:
+        picture.unlink()
+    manifest = protect_all(config)
+    assert (manifest.orphans, manifest.dataset.samples) == ((), 9)
+    assert sorted(shards_of(config.destination)) == ["train-000000.tar", "train-000001.tar"]
+    assert names_of(config, "dataset/index") == names_of(config, "rewrite")
+    assert sorted(shards_of(Path(config.workspace) / "dataset" / "shards")) == ["train-000000.tar", "train-000001.tar"]
+    assert audit(Folder(config.destination), config.source).problems == []
+
+
+def test_a_shard_that_is_only_not_asked_for_now_is_no_orphan(tmp_path):
+    config = config_of(tmp_path, tar_source(tmp_path / "in", shards=3))
+    protect_all(config)
+    fewer = config.model_copy(update={"source": config.source.model_copy(update={"limit": 4})})
+    manifest = protect_all(fewer)
+    assert (manifest.orphans, manifest.dataset.samples) == ((), 4)
+    assert audit(Folder(config.destination), fewer.source).problems == []
