@@ -138,9 +138,9 @@ class TestTryingAgain:
 
     def test_a_busy_disk_is_tried_again_and_a_forbidden_one_is_not(self, tmp_path, monkeypatch):
         config = config_of(tmp_path, tar_source(tmp_path / "in"))
-        from infra import storage
+        from infra import disk
 
-        write, calls = storage._write_local, []
+        write, calls = disk.write, []
 
         def moody(target, data, mode):
             if target.name == "train-000001.tar":
@@ -149,7 +149,7 @@ class TestTryingAgain:
                     raise OSError(16, "Device or resource busy")
             write(target, data, mode)
 
-        monkeypatch.setattr(storage, "_write_local", moody)
+        monkeypatch.setattr(disk, "write", moody)
         assert protect(config).shards == 3
         assert len(calls) == 3
 
@@ -162,7 +162,7 @@ class TestTryingAgain:
                 raise PermissionError(13, "Permission denied")
             write(target, data, mode)
 
-        monkeypatch.setattr(storage, "_write_local", forbidden)
+        monkeypatch.setattr(disk, "write", forbidden)
         with pytest.raises(StorageError, match=r"train-000001\.tar: no permission"):
             protect(other)
         assert len(calls) == 1

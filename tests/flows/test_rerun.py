@@ -1,0 +1,88 @@
+"""rerun, failed and status: what the operator asks after a bad night."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.errors import DataError
+from tasks.rewrite import shard as shards
+from tasks.rewrite import stage
+from tests.flows.cli_helpers import tree
+
+
+@pytest.fixture
+def broken(cli, two_shards, monkeypatch):
+    """The places of a job of which one shard failed; `mend` lets it pass."""
+    rewrite, bad = shards.rewrite, ["b.tar"]
+
+    def fail(job, shard, noise):
+        stage.log(f"reading {shard.name}")
+        if shard.name in bad:
+            raise DataError(f"shard {shard.name} is odd", "mend it")
+        return rewrite(job, shard, noise)
+
+    monkeypatch.setattr(stage.shards, "rewrite", fail)
+    said = cli(*two_shards.protect)
+    assert said.status == 1, said
+    assert "shard b.tar is odd; mend it" in said.error
+    two_shards.__dict__["mend"] = bad.clear
+    return two_shards
+
+
+def test_a_failed_shard_is_listed_with_its_reason_and_its_log(cli, broken):
+    said = cli("failed", broken.workspace)
+    assert said.status == 0
+    assert said.out.splitlines() == [
+        "rewrite b.tar: shard b.tar is odd; mend it",
+        "    reading b.tar",
+        "1 pieces of work failed, 0 samples are quarantined",
+    ]
+    assert f"failed       1; see unlearnable failed {broken.workspace}" in cli("status", broken.workspace).out
+
+
+def test_a_rerun_does_the_failed_shard_and_skips_the_finished_one(cli, broken):
+    before = (broken.destination / "a.tar").stat().st_mtime_ns
+    assert cli("rerun", broken.workspace).status == 1
+    assert "(2 times)" in cli("failed", broken.workspace).out
+    broken.mend()
+    said = cli("rerun", broken.workspace, "--json")
+    assert said.status == 0, said
+    assert (said.json["shards"], said.json["skipped_shards"]) == (2, 1)
+    assert (broken.destination / "a.tar").stat().st_mtime_ns == before
+    assert cli("failed", broken.workspace, "--json").json == {"failures": [], "quarantined": []}
+
+
+def test_a_rerun_from_a_stage_does_it_again_with_the_same_bytes(cli, broken):
+    broken.mend()
+    assert cli("rerun", broken.workspace).status == 0
+    before, times = tree(broken.destination), (broken.destination / "a.tar").stat().st_mtime_ns
+    said = cli("rerun", broken.workspace, "--from", "noise", "--json")
+    assert (said.json["shards"], said.json["skipped_shards"]) == (2, 0)
+    assert tree(broken.destination) == before
+    assert (broken.destination / "a.tar").stat().st_mtime_ns > times
+
+
+def test_relative_places_are_found_again_from_another_folder(cli, two_shards, monkeypatch, tmp_path):
+    monkeypatch.chdir(two_shards.root)
+    words = ("protect", "source", "protected", "--workspace", "private", "--method", "random")
+    assert cli(*words).status == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    said = cli("rerun", two_shards.workspace, "--json")
+    assert said.json["skipped_shards"] == 2
+    assert list(Path.cwd().iterdir()) != [] or Path.cwd() == two_shards.root
+
+
+@pytest.mark.parametrize(
+    ("words", "needle"),
+    [
+        (("rerun", "nowhere"), "nowhere is no workspace of a job"),
+        (("failed", "nowhere"), "nowhere is no workspace of a job"),
+        (("rerun", "nowhere", "--from", "fit"), "--from fit is no stage; give one of shard, match, noise, rewrite"),
+    ],
+)
+def test_what_is_no_workspace_or_no_stage_is_named(cli, words, needle, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    said = cli(*words)
+    assert (said.status, needle in said.error) == (2, True), said
+    assert list(tmp_path.iterdir()) == []
