@@ -8,8 +8,7 @@ import contextlib
 import errno
 import hashlib
 import os
-import uuid
-from collections.abc import Iterator
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,52 +18,14 @@ import fsspec
 from fsspec.core import url_to_fs
 from pydantic import BaseModel, ValidationError
 
+from infra import disk, s3
+from infra.disk import TEMPORARY
 from infra.errors import ConfigurationError, DataError, StorageError
+from infra.storage_errors import storage_errors
 
-TEMPORARY = ".tmp-"
 _Model = TypeVar("_Model", bound=BaseModel)
-_TRANSIENT = {errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ETIMEDOUT, errno.ECONNRESET, errno.EPIPE, errno.ENETUNREACH}
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-@contextlib.contextmanager
-def storage_errors(verb: str, url: str) -> Iterator[None]:
-    """Turn whatever a filesystem raises into a StorageError that names `url` and the mend."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise StorageError(f"can't {verb} {url}: nothing is there", "check the name and the bucket") from error
-    except PermissionError as error:
-        mend = "check the credentials and the rights on this place"
-        raise StorageError(f"can't {verb} {url}: no permission ({_reason(error)})", mend) from error
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageError(f"can't {verb} {url}: no space left", "free some space and run it again") from error
-        if _is_of_network(error):
-            raise _network_error(verb, url, error) from error
-        transient = error.errno in _TRANSIENT or isinstance(error, ConnectionError | TimeoutError)
-        raise StorageError(f"can't {verb} {url}: {_reason(error)}", "check the place", transient) from error
-    except Exception as error:
-        if "Credentials" in type(error).__name__:
-            mend = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
-            raise StorageError(f"can't {verb} {url}: {_reason(error)}", mend) from error
-        if _is_of_network(error):
-            raise _network_error(verb, url, error) from error
-        raise
-
-
-def _is_of_network(error: Exception) -> bool:
-    """True for an error of a network library; some of these (timeouts of botocore's) are OSErrors as well."""
-    return type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp", "urllib3"}
-
-
-def _network_error(verb: str, url: str, error: Exception) -> StorageError:
-    mend = "check AWS_ENDPOINT_URL, the bucket's name and the network"
-    return StorageError(f"can't {verb} {url}: {_reason(error)}", mend, transient=True)
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip()
+# Where a place has no conditional put, the writers of this process at least take turns.
+_turns = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -98,8 +59,17 @@ class Folder:
     @property
     def is_local(self) -> bool:
         """True when the place is a folder of this machine."""
+        return "file" in self._protocols
+
+    @property
+    def is_s3(self) -> bool:
+        """True when the place lies on an S3 server."""
+        return "s3" in self._protocols
+
+    @property
+    def _protocols(self) -> tuple[str, ...]:
         protocol = self.fs.protocol
-        return "file" in ([protocol] if isinstance(protocol, str) else protocol)
+        return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 
     def child(self, name: str) -> "Folder":
         """The folder `name` in this one."""
@@ -117,8 +87,7 @@ class Folder:
         """One text for one place, however it was written: to tell whether two places are the same or nested."""
         if self.is_local:
             return "file://" + os.path.realpath(self.path or "/")
-        protocol = self.fs.protocol
-        return f"{protocol if isinstance(protocol, str) else protocol[0]}://{self.path.lstrip('/')}"
+        return f"{self._protocols[0]}://{self.path.lstrip('/')}"
 
     def holds(self, other: "Folder") -> bool:
         """True when `other` is this place or lies in it."""
@@ -149,9 +118,47 @@ class Folder:
         url = self.object_url(name)
         with storage_errors("write", url):
             if self.is_local:
-                _write_local(Path(self.object_path(name)), data, 0o600 if private else 0o666)
+                disk.write(Path(self.object_path(name)), data, 0o600 if private else 0o666)
             else:
                 self.fs.pipe_file(self.object_path(name), data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Put the object `name` when there is none; True when it was put, False when there was one.
+
+        On a disk and on an S3 server with conditional writes exactly one of several writers is told True, wherever
+        they run; elsewhere of those in one process, for it looks, writes and reads back. Raises StorageError.
+        """
+        path = self.object_path(name)
+        with storage_errors("write", self.object_url(name)):
+            if self.is_local:
+                return disk.create(Path(path), data)
+            done = s3.create(self.fs, path, data) if self.is_s3 else None
+            if done is not None:
+                return done
+            with _turns:
+                if self.info(name) is not None:
+                    return False
+                self.write(name, data)
+                return self.read(name) == data
+
+    def replace(self, name: str, data: bytes, seen: str) -> bool:
+        """Put the object `name` when its fingerprint is still `seen`; False when it is not or the object is gone.
+
+        Certain on an S3 server with conditional writes; elsewhere it looks, writes and reads back. Raises StorageError.
+        """
+        path = self.object_path(name)
+        with storage_errors("write", self.object_url(name)):
+            info = self.info(name) if self.is_s3 else None
+            if info is not None and fingerprint(info) == seen:
+                done = s3.replace(self.fs, path, data, s3.bare(info["ETag"]))
+                if done is not None:
+                    return done
+            with _turns:
+                info = self.info(name)
+                if info is None or fingerprint(info) != seen:
+                    return False
+                self.write(name, data)
+                return self.read(name) == data
 
     def delete(self, name: str) -> None:
         """Remove the object `name`; it is no error when there is none. Raises StorageError."""
@@ -213,20 +220,6 @@ def encoded(record: BaseModel) -> bytes:
 
 def _is_temporary(name: str) -> bool:
     return name.rsplit("/", 1)[-1].startswith(TEMPORARY)
-
-
-def _write_local(target: Path, data: bytes, mode: int) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def fingerprint(info: dict[str, Any]) -> str:

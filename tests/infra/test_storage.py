@@ -3,7 +3,9 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import aiohttp
 import pytest
@@ -174,6 +176,115 @@ class TestWholeOrNothing:
         finally:
             os.umask(old)
         assert stat.S_IMODE(Path(folder.object_path("x")).stat().st_mode) == 0o640
+
+
+def at_once(act, count=8):
+    """What `act(i)` gives in `count` threads that start at the same moment."""
+    ready = Barrier(count)
+
+    def one(i):
+        ready.wait(timeout=30)
+        return act(i)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+class TestCreate:
+    def test_an_object_is_created_once_and_never_replaced(self, place):
+        assert place.create("a/x", b"first") is True
+        assert place.create("a/x", b"second") is False
+        assert place.read("a/x") == b"first"
+
+    def test_what_is_there_by_another_way_is_left_alone(self, place):
+        place.write("x", b"")
+        assert place.create("x", b"1") is False
+        assert place.read("x") == b""
+
+    @pytest.mark.parametrize("round", range(20))
+    def test_of_many_writers_exactly_one_wins(self, place, round):
+        name = f"claim-{round}"
+        won = at_once(lambda i: place.create(name, b"%d" % i))
+        assert sum(won) == 1
+        assert place.read(name) == b"%d" % won.index(True)
+        assert list(place.list()) == [name]
+
+    @settings(deadline=None, max_examples=15)
+    @given(st.lists(st.binary(max_size=20), min_size=2, max_size=6))
+    def test_writers_of_equal_bytes_are_told_apart_on_a_disk(self, tmp_path_factory, texts):
+        folder = Folder(str(tmp_path_factory.mktemp("claims")))
+        assert sum(at_once(lambda i: folder.create("x", texts[i]), len(texts))) == 1
+
+    def test_of_many_processes_exactly_one_wins(self, folder):
+        code = (
+            "import sys; from infra.storage import Folder\n"
+            f"sys.stdin.read(1); print(Folder({folder.url!r}).create('x', sys.argv[1].encode()))"
+        )
+        command = [sys.executable, "-c", code]
+        started = [
+            subprocess.Popen([*command, str(i)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for i in range(4)
+        ]
+        for process in started:
+            process.stdin.write("1")
+            process.stdin.flush()
+        said = [process.communicate(timeout=60)[0].strip() for process in started]
+        assert sorted(said) == ["False", "False", "False", "True"]
+        assert folder.read("x") == b"%d" % said.index("True")
+
+    @pytest.mark.parametrize("moment", ["fsync", "link"])
+    def test_an_interrupted_creation_leaves_nothing(self, folder, monkeypatch, moment):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, moment, raising(KeyboardInterrupt()))
+            with pytest.raises(KeyboardInterrupt):
+                folder.create("x", b"1")
+        assert list(Path(folder.path).iterdir()) == []
+
+    def test_a_killed_creator_leaves_nothing_that_counts(self, folder):
+        code = (
+            "import os; from infra.storage import Folder\n"
+            f"os.link = lambda *_: os._exit(9)\nFolder({folder.url!r}).create('x', b'1')"
+        )
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 9
+        assert leftovers(folder), "the writer was not killed in the middle"
+        assert folder.list() == {}
+        assert folder.create("x", b"2") is True
+
+    def test_a_disk_without_links_creates_by_a_rename(self, folder, monkeypatch):
+        monkeypatch.setattr(os, "link", raising(PermissionError(errno.EPERM, "Operation not permitted")))
+        assert folder.create("x", b"first") is True
+        assert folder.create("x", b"second") is False
+        assert folder.read("x") == b"first"
+        assert leftovers(folder) == []
+
+    def test_a_full_disk_is_told_in_one_line(self, folder, monkeypatch):
+        monkeypatch.setattr(os, "link", raising(OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(StorageError, match=r"can't write .*/x: no space left"):
+            folder.create("x", b"1")
+
+
+class TestReplace:
+    def test_what_is_still_as_it_was_seen_is_replaced(self, place):
+        place.write("x", b"one")
+        seen = fingerprint(place.info("x"))
+        assert place.replace("x", b"other", seen) is True
+        assert place.read("x") == b"other"
+        assert place.replace("x", b"late", seen) is False
+        assert place.read("x") == b"other"
+
+    def test_what_is_gone_is_not_put_back(self, place):
+        place.write("x", b"one")
+        seen = fingerprint(place.info("x"))
+        place.delete("x")
+        assert place.replace("x", b"other", seen) is False
+        assert place.read_optional("x") is None
+
+    def test_of_many_writers_one_wins(self, place):
+        place.write("x", b"one")
+        seen = fingerprint(place.info("x"))
+        won = at_once(lambda i: place.replace("x", b"number %d" % i, seen))
+        assert sum(won) == 1
+        assert place.read("x") == b"number %d" % won.index(True)
 
 
 VERBS = {

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.errors import DataError
-from infra.storage import Folder, storage_errors
+from infra.storage import Folder
+from infra.storage_errors import storage_errors
 
 SPLITS = ("train", "test", "valid", "validation", "val")
 _SAME_SPLIT = {"valid": "val", "validation": "val"}

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from pydantic import JsonValue
 
 from infra.errors import DataError, one_line
-from infra.storage import fingerprint, storage_errors
+from infra.storage import fingerprint
+from infra.storage_errors import storage_errors
 from schemas.dataset import ShardUnit, SourcePlan, SourceSpec
 from tasks.shard.labels import normalise, unknown
 from tasks.shard.samples import PICTURE_EXTENSIONS, Reject, Sample, sniff
