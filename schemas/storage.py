@@ -72,7 +72,7 @@ class PlaceOptions(Schema):
 
 
 def _without_secrets(given: Any) -> Any:
-    names = cast(Mapping[object, object], given) if isinstance(given, Mapping) else {}
+    names: Mapping[object, object] = cast(Any, given) if isinstance(given, Mapping) else {}
     if any(str(name).lower() in _SECRETS for name in names):
         raise ValueError(_ADVICE)
     return cast(Any, given)
