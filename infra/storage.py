@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import fsspec
-from fsspec.core import url_to_fs
 from pydantic import BaseModel, ValidationError
 
-from infra import disk, s3
+from infra import bucket, disk
 from infra.disk import TEMPORARY
-from infra.errors import ConfigurationError, DataError, StorageError
+from infra.errors import DataError, StorageError
 from infra.storage_errors import storage_errors
+from infra.storage_options import filesystem, place_options
 
 _Model = TypeVar("_Model", bound=BaseModel)
 # Where a place has no conditional put, the writers of this process at least take turns.
@@ -36,15 +36,7 @@ class Folder:
 
     @cached_property
     def _place(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        try:
-            options: dict[str, Any] = {"use_listings_cache": False} if self.url.startswith("s3") else {}
-            fs, path = url_to_fs(os.path.expanduser(self.url), **options)
-        except (ValueError, ImportError) as error:
-            known = "a path, or a URL such as s3://bucket/name"
-            raise ConfigurationError(
-                f"{self.url} names no place that can be reached: {error}", f"give {known}"
-            ) from error
-        return fs, path.rstrip("/")
+        return filesystem(self.url)
 
     @property
     def fs(self) -> fsspec.AbstractFileSystem:
@@ -98,7 +90,8 @@ class Folder:
         """All bytes of the object `name`. Raises StorageError."""
         url = self.object_url(name)
         with storage_errors("read", url):
-            data: Any = self.fs.cat_file(self.object_path(name))
+            path = self.object_path(name)
+            data: Any = bucket.read(self.fs, path) if self.is_s3 else self.fs.cat_file(path)
             return bytes(data)
 
     def read_optional(self, name: str) -> bytes | None:
@@ -119,6 +112,8 @@ class Folder:
         with storage_errors("write", url):
             if self.is_local:
                 disk.write(Path(self.object_path(name)), data, 0o600 if private else 0o666)
+            elif self.is_s3:
+                self.fs.pipe_file(self.object_path(name), data, chunksize=place_options(self.url).part_size)
             else:
                 self.fs.pipe_file(self.object_path(name), data)
 
@@ -132,7 +127,7 @@ class Folder:
         with storage_errors("write", self.object_url(name)):
             if self.is_local:
                 return disk.create(Path(path), data)
-            done = s3.create(self.fs, path, data) if self.is_s3 else None
+            done = bucket.create(self.fs, path, data) if self.is_s3 else None
             if done is not None:
                 return done
             with _turns:
@@ -150,7 +145,7 @@ class Folder:
         with storage_errors("write", self.object_url(name)):
             info = self.info(name) if self.is_s3 else None
             if info is not None and fingerprint(info) == seen:
-                done = s3.replace(self.fs, path, data, s3.bare(info["ETag"]))
+                done = bucket.replace(self.fs, path, data, bucket.bare(info["ETag"]))
                 if done is not None:
                     return done
             with _turns:
@@ -202,7 +197,13 @@ class Folder:
         return {name: info for name, info in names.items() if name and not _is_temporary(name)}
 
     def sweep(self) -> None:
-        """Remove what interrupted writes left on a disk."""
+        """Remove what interrupted writes left below: temporary files on a disk, parts of uploads in a bucket.
+
+        Nobody else may be writing here. Where the rights to see uploads are missing, or the server has none, they stay.
+        """
+        if self.is_s3:
+            with storage_errors("sweep", self.url):
+                bucket.abort_uploads(self.fs, self.path)
         if self.is_local and os.path.isdir(self.path):
             for leftover in Path(self.path).rglob(f"{TEMPORARY}*"):
                 with storage_errors("delete", str(leftover)):

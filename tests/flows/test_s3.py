@@ -14,10 +14,10 @@ from schemas.evaluate import EvaluateConfig
 from schemas.recipe import TinyRecipe
 from schemas.victims import TinyVictim
 from tasks.rewrite.audit import audit
+from tests.s3.places import buckets, environment, job, objects, one_line, shards, upload
 from tests.tasks.rewrite.helpers import TWO_PHASE, config_of, folder_source, protect_all, shards_of, tar_source
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-BUCKETS = ("originals", "published", "private")
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +31,9 @@ def endpoint():
 
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch, tmp_path):
-    """Credentials that open nothing but the server of these tests; nothing is taken from the machine."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "UNLEARNABLE_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    """Credentials for the server of these tests, and one try a request."""
+    environment(monkeypatch, tmp_path, "testing", "testing")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
     s3fs.S3FileSystem.clear_instance_cache()
     yield
     s3fs.S3FileSystem.clear_instance_cache()
@@ -51,33 +43,8 @@ def credentials(monkeypatch, tmp_path):
 def s3(endpoint, monkeypatch):
     """A client of a server with three empty buckets."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    client = boto3.client("s3", endpoint_url=endpoint)
-    for bucket in BUCKETS:
-        client.create_bucket(Bucket=bucket)
-    yield client
-    for bucket in BUCKETS:
-        for one in client.list_objects_v2(Bucket=bucket).get("Contents", []):
-            client.delete_object(Bucket=bucket, Key=one["Key"])
-        client.delete_bucket(Bucket=bucket)
-
-
-def upload(s3, folder, bucket="originals", prefix="x"):
-    for path in folder.rglob("*"):
-        if path.is_file():
-            s3.put_object(Bucket=bucket, Key=f"{prefix}/{path.relative_to(folder)}", Body=path.read_bytes())
-
-
-def objects(s3, bucket):
-    """Every object of a bucket: its bytes and when it was written."""
-    found = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
-    return {
-        one["Key"]: (s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read(), one["LastModified"]) for one in found
-    }
-
-
-def job(tmp_path, **changes):
-    spec = SourceSpec(url="s3://originals/x", shard_size=5)
-    return config_of(tmp_path, spec, destination="s3://published/x", workspace="s3://private/x", **changes)
+    with buckets(boto3.client("s3", endpoint_url=endpoint)) as client:
+        yield client
 
 
 @pytest.mark.parametrize("layout", [folder_source, tar_source], ids=["folder", "tar shards"])
@@ -109,10 +76,7 @@ def test_a_bucket_and_a_disk_get_the_same_bytes(s3, tmp_path):
     local = config_of(tmp_path, source)
     protect_all(local)
     protect(job(tmp_path))
-    stored = {
-        key.removeprefix("x/"): data for key, (data, _) in objects(s3, "published").items() if key.endswith(".tar")
-    }
-    assert stored == shards_of(local.destination)
+    assert shards(s3) == shards_of(local.destination)
 
 
 def test_no_word_of_source_workspace_or_key_goes_to_the_published_bucket(s3, tmp_path):
@@ -156,12 +120,6 @@ def test_a_protected_bucket_is_evaluated(s3, tmp_path):
     assert [run.method for run in result.runs] == ["none", "random"]
     assert result.report.report.startswith("s3://private/evaluation/reports/")
     assert any(key.endswith("report.html") for key in objects(s3, "private"))
-
-
-def one_line(caught):
-    text = str(caught.value)
-    assert "\n" not in text
-    return text
 
 
 def test_a_missing_source_bucket_is_named(s3, tmp_path):

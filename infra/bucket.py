@@ -1,0 +1,173 @@
+"""What S3 takes beyond a filesystem's verbs: whole reads, conditional puts, and the parts of broken uploads.
+
+`fs` is an s3fs.S3FileSystem, `path` is BUCKET/KEY. Errors are the libraries' own; storage_errors puts them in words.
+"""
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import random
+import re
+import time
+import uuid
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fsspec.asyn import sync
+
+from infra.storage_errors import answer_of, is_of_network
+
+_MARK = "unlearnable-write"  # metadata of a conditional put: whose it was, if the answer is lost
+_CONFLICT = {"ConditionalRequestConflict", "OperationAborted", "409"}  # AWS: two at a time, try again
+_FAILED = {"PreconditionFailed", "412", "NoSuchKey"}  # the last: what If-Match was about is gone
+_PUT_TRIES = 5
+_READ_TRIES = 3
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_md5_less: "weakref.WeakSet[Any]" = weakref.WeakSet()  # filesystems whose server's ETags have turned out to be no MD5
+
+
+def read(fs: Any, path: str) -> bytes:
+    """All bytes of an object, of one state of it, by one GET.
+
+    Ranges side by side, as s3fs reads large objects, may come from two states and are not measured, and are no
+    faster within a data centre. A body that breaks off or is not what its MD5 promises is asked for again.
+    """
+    data: Any = sync(fs.loop, _read, fs, path)
+    return data
+
+
+async def _read(fs: Any, path: str) -> bytes:
+    bucket, key, version = fs.split_path(path)
+    which = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
+    doubted = b""
+    for attempt in range(_READ_TRIES):
+        answer = await fs._call_s3("get_object", **which)
+        try:
+            async with answer["Body"] as body:
+                data = await body.read()
+            if len(data) != answer["ContentLength"]:
+                raise ConnectionError(f"{len(data)} of {answer['ContentLength']} bytes came")
+        except Exception as error:
+            broken = is_of_network(error) or isinstance(error, ConnectionError)
+            if not broken or attempt == _READ_TRIES - 1:
+                raise
+            await asyncio.sleep(_pause(attempt))
+            continue
+        found = hashlib.md5(data, usedforsecurity=False).digest()
+        if fs in _md5_less or found.hex() == _promised(answer, found.hex()):
+            return data
+        if found == doubted:  # twice the same: it is the ETag that is something else
+            _md5_less.add(fs)
+            return data
+        doubted = found
+    raise OSError(errno.EIO, "its bytes come out differently each time")
+
+
+def _promised(answer: Mapping[str, Any], otherwise: str) -> str:
+    """The MD5 that the answer's ETag is, `otherwise` where it can't be one: parts, encryption by keys."""
+    etag = bare(answer.get("ETag"))
+    other = answer.get("SSECustomerAlgorithm") or str(answer.get("ServerSideEncryption")).startswith("aws:kms")
+    return otherwise if other or not _MD5.fullmatch(etag) else etag
+
+
+def create(fs: Any, path: str, data: bytes) -> bool | None:
+    """Put `data` when there is no object, by If-None-Match; False when there is one, None when the server can't.
+
+    Looks first: some servers take the condition and don't heed it.
+    """
+    if head(fs, path) is not None:
+        return False
+    return _put_if(fs, path, data, {"IfNoneMatch": "*"})
+
+
+def replace(fs: Any, path: str, data: bytes, etag: str) -> bool | None:
+    """Put `data` when the object still has this ETag, by If-Match; False when it has not, None when the server can't.
+
+    `etag` is bare. Some servers compare it with its quotes and some without, so what has failed with quotes is tried
+    without them while the object is still the same.
+    """
+    for condition in (f'"{etag}"', etag):
+        found = head(fs, path)
+        if found is None or bare(found["ETag"]) != etag:
+            return False
+        done = _put_if(fs, path, data, {"IfMatch": condition})
+        if done is not False:
+            return done
+    return False
+
+
+def bare(etag: Any) -> str:
+    """An ETag without its quotes."""
+    return str(etag).strip('"')
+
+
+def head(fs: Any, path: str) -> dict[str, Any] | None:
+    """The server's description of the object, or None when there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        bucket, key, _ = fs.split_path(path)
+        return dict(fs.call_s3("head_object", Bucket=bucket, Key=key))
+    return None
+
+
+def abort_uploads(fs: Any, path: str) -> int:
+    """Abort the multi-part uploads below `path` (BUCKET or BUCKET/PREFIX) that nobody has completed; how many.
+
+    Parts of a killed upload are kept, and paid for, until somebody does. Other prefixes are left alone, and so is all
+    where the rights to list uploads are missing or the server has no such call.
+    """
+    bucket, _, prefix = path.partition("/")
+    uploads = list(_uploads(fs, bucket, f"{prefix}/" if prefix else ""))
+    for upload in uploads:
+        with contextlib.suppress(FileNotFoundError):  # completed or aborted in the meantime
+            fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    return len(uploads)
+
+
+def _uploads(fs: Any, bucket: str, prefix: str) -> Iterator[dict[str, str]]:
+    start: dict[str, str] = {}
+    while True:
+        try:
+            page = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix, **start)
+        except (FileNotFoundError, PermissionError):  # no such bucket; uploads are not ours to see
+            return
+        except OSError as error:
+            if error.errno == errno.ENOSYS:
+                return
+            raise
+        yield from (upload for upload in page.get("Uploads", []) if upload["Key"].startswith(prefix))
+        if not page.get("IsTruncated"):
+            return
+        start = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+
+def _put_if(fs: Any, path: str, data: bytes, condition: Mapping[str, str]) -> bool | None:
+    bucket, key, _ = fs.split_path(path)
+    mark = uuid.uuid4().hex
+    for attempt in range(_PUT_TRIES):
+        try:
+            fs.call_s3("put_object", Bucket=bucket, Key=key, Body=data, Metadata={_MARK: mark}, **condition)
+        except OSError as error:
+            code, _ = answer_of(error)
+            if error.errno == errno.ENOSYS:
+                return None
+            if code not in _FAILED | _CONFLICT:
+                raise
+            # An answer may be lost after the put was done, and the library tries again: then it is ours that is there.
+            found = head(fs, path)
+            if found is not None and found.get("Metadata", {}).get(_MARK) == mark:
+                return True
+            if code in _FAILED:
+                return False
+            if attempt == _PUT_TRIES - 1:
+                raise
+            time.sleep(_pause(attempt))
+        else:
+            return True
+    return False
+
+
+def _pause(attempt: int) -> float:
+    """Seconds to wait before another try: up to twice as long each time, at random, so that nobody marches in step."""
+    return random.uniform(0, 0.2 * 2**attempt)  # noqa: S311 - guards nothing
