@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import demo, evaluate, plan, protect, report, reproduce, status, verify
+from flows.cli import demo, evaluate, inspect, plan, protect, report, reproduce, status, verify
 from infra.errors import UnlearnableError, one_line
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # the base of all usage errors; typer does not export it
@@ -32,6 +32,7 @@ app.command("verify")(verify.command)
 app.command("evaluate")(evaluate.command)
 app.command("reproduce")(reproduce.command)
 app.command("status")(status.command)
+app.command("inspect")(inspect.command)
 app.command("report")(report.command)
 
 
