@@ -20,6 +20,7 @@ from fsspec.core import url_to_fs
 from pydantic import BaseModel, ValidationError
 
 from infra.errors import ConfigurationError, DataError, StorageError
+from schemas.urls import CREDENTIALS, INSTEAD, has_credentials
 
 TEMPORARY = ".tmp-"
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -75,6 +76,9 @@ class Folder:
 
     @cached_property
     def _place(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        if has_credentials(self.url):
+            scheme = self.url.partition("://")[0]
+            raise ConfigurationError(f"an address {scheme}://... can't be used: {CREDENTIALS}", INSTEAD)
         try:
             options: dict[str, Any] = {"use_listings_cache": False} if self.url.startswith("s3") else {}
             fs, path = url_to_fs(os.path.expanduser(self.url), **options)

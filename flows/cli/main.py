@@ -15,6 +15,7 @@ import typer
 
 from flows.cli import demo, evaluate, inspect, plan, protect, report, reproduce, status, verify
 from infra.errors import UnlearnableError, one_line
+from schemas.urls import redact
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # the base of all usage errors; typer does not export it
 _INTERRUPTED = 130
@@ -83,8 +84,8 @@ def _fail_usage(error: Any, debug: bool) -> None:
 
 def _fail(text: str, exit_status: int, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
-    print(f"error: {one_line(text)}", file=sys.stderr)
+        print(redact(traceback.format_exc()), end="", file=sys.stderr)
+    print(f"error: {one_line(redact(text))}", file=sys.stderr)
     sys.exit(exit_status)
 
 
