@@ -1,5 +1,7 @@
 """Errors that a user can act on: each names the thing and the mend, in one line."""
 
+from schemas.urls import redact
+
 
 class UnlearnableError(Exception):
     """Base of all errors that the product raises on purpose. `exit_status` is the command line's."""
@@ -7,9 +9,9 @@ class UnlearnableError(Exception):
     exit_status = 1
 
     def __init__(self, problem: str, mend: str):
-        self.problem = problem
-        self.mend = mend
-        super().__init__(one_line(f"{problem}; {mend}"))
+        # What a library says of an address may repeat the credentials in it.
+        self.problem, self.mend = redact(problem), redact(mend)
+        super().__init__(one_line(f"{self.problem}; {self.mend}"))
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.problem, self.mend)

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from infra.errors import ConfigurationError
 from schemas.storage import PlaceOptions
+from schemas.urls import CREDENTIALS, INSTEAD, has_credentials
 
 VARIABLE = "UNLEARNABLE_STORAGE"
 _S3 = ("s3://", "s3a://")
@@ -22,6 +23,9 @@ _File = TypeAdapter(dict[str, PlaceOptions])
 
 def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The filesystem of a URL or local path (`~` is expanded), and the path on it. Raises ConfigurationError."""
+    if has_credentials(url):
+        scheme = url.partition("://")[0]
+        raise ConfigurationError(f"an address {scheme}://... can't be used: {CREDENTIALS}", INSTEAD)
     is_s3 = url.startswith(_S3)
     options = s3fs_options(place_options(url)) if is_s3 else {}
     try:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Schema(BaseModel):
     """A noun that crosses a stage's border: immutable, and no field that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings", hide_input_in_errors=True)
 
 
 class Stored(Schema):

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from schemas.base import Schema, Stored, digest
+from schemas.place import Place
 
 SourceFormat = Literal["auto", "folder", "webdataset", "parquet", "torchvision", "digits"]
 
@@ -12,10 +13,9 @@ SourceFormat = Literal["auto", "folder", "webdataset", "parquet", "torchvision",
 class SourceSpec(Schema):
     """A dataset as a user names it."""
 
-    url: str = Field(
+    url: Place = Field(
         description="fsspec URL or path of a folder, of shards (a glob is fine) or of Parquet files; "
         "`digits` for the embedded set; `torchvision://NAME` for a torchvision dataset.",
-        min_length=1,
     )
     split: str = Field(
         default="train", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="The split to take, such as train or test."

@@ -7,6 +7,7 @@ from pydantic import Field
 from schemas.base import Schema, Stored
 from schemas.countermeasures import Countermeasure, NoCountermeasure
 from schemas.dataset import SourceSpec
+from schemas.place import Place
 from schemas.protect import DeviceName
 from schemas.victims import TinyVictim, Victim
 
@@ -16,8 +17,7 @@ Part = Literal["all", "protected", "clean"]
 class Pairs(Schema):
     """Pairs of faces to be told apart or recognised as one person's: the verification test."""
 
-    file: str = Field(
-        min_length=1,
+    file: Place = Field(
         description="Tab-separated file with the columns key_a, key_b (sample keys) and same (1 or 0), a pair a line.",
     )
     pictures: SourceSpec = Field(description="Clean pictures that the keys are found in; their labels don't matter.")
@@ -36,12 +36,12 @@ class Beside(Schema):
 class EvaluateConfig(Schema):
     """Everything that shapes an evaluation."""
 
-    protected: tuple[str, ...] = Field(
+    protected: tuple[Place, ...] = Field(
         min_length=1, description="Destinations of protect runs, all made from the same source: the protected shards."
     )
     clean: SourceSpec = Field(description="The source that they were made from: gives the clean baseline.")
     test: SourceSpec = Field(description="Clean pictures to test on; never seen in training.")
-    workspace: str = Field(min_length=1, description="Private place; the report goes to WORKSPACE/reports/.")
+    workspace: Place = Field(description="Private place; the report goes to WORKSPACE/reports/.")
     victims: tuple[Victim, ...] = Field(default=(TinyVictim(),), min_length=1, description="Networks to train.")
     countermeasures: tuple[Countermeasure, ...] = Field(
         default=(NoCountermeasure(),),

@@ -11,6 +11,7 @@ from schemas.base import Schema, Stored
 from schemas.countermeasures import Countermeasure, NoCountermeasure
 from schemas.evaluate import Part
 from schemas.noise import Application, NoiseBudget, NoiseMethod
+from schemas.place import Place
 from schemas.protect import DeviceName
 from schemas.victims import Victim
 
@@ -80,12 +81,12 @@ class ReproduceConfig(Schema):
     """Everything that shapes a reproduction."""
 
     experiments: tuple[str, ...] = Field(min_length=1, description="Names of tables and figures, or `all`.")
-    workspace: str = Field(min_length=1, description="Private place: noise, copies, runs, and the results.")
-    data: dict[DatasetName, str] = Field(
+    workspace: Place = Field(description="Private place: noise, copies, runs, and the results.")
+    data: dict[DatasetName, Place] = Field(
         default={}, description="Where datasets lie: URL by name. CIFAR and SVHN are torchvision's where none is given."
     )
-    data_folder: str | None = Field(
-        default=None, min_length=1, description="Folder or bucket that holds a dataset in a subfolder of its name."
+    data_folder: Place | None = Field(
+        default=None, description="Folder or bucket that holds a dataset in a subfolder of its name."
     )
     datasets: tuple[DatasetName, ...] | None = Field(default=None, min_length=1, description="These alone; None: all.")
     victims: tuple[str, ...] | None = Field(default=None, min_length=1, description="Kinds; these alone; None: all.")

@@ -9,6 +9,7 @@ from schemas.coverage import Coverage
 from schemas.dataset import DatasetManifest, SourceSpec
 from schemas.matching import Matching
 from schemas.noise import MAX_EPSILON_L2, Application, ErrorMinimizing, MinMin, NoiseBudget, NoiseMethod
+from schemas.place import Place
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 _ROUNDS_TO_NOTHING = 0.5  # steps of 1/255; a half is rounded to even
@@ -18,9 +19,9 @@ class ProtectConfig(Schema):
     """Everything that shapes a protected dataset."""
 
     source: SourceSpec
-    destination: str = Field(min_length=1, description="Where the protected shards go: a folder or bucket to publish.")
-    workspace: str = Field(
-        min_length=1, description="Private place for noise, source models, markers and reports; never published."
+    destination: Place = Field(description="Where the protected shards go: a folder or bucket to publish.")
+    workspace: Place = Field(
+        description="Private place for noise, source models, markers and reports; never published."
     )
     budget: NoiseBudget = NoiseBudget()
     method: NoiseMethod = Field(default=ErrorMinimizing(), description="How the noise is made.")
@@ -32,15 +33,13 @@ class ProtectConfig(Schema):
         default=None, description="Public source dataset to fit the noise on; None: the private data itself."
     )
     matching: Matching = Field(default=Matching(), description="How private classes are matched with public ones.")
-    mapping: str | None = Field(
+    mapping: Place | None = Field(
         default=None,
-        min_length=1,
         description="YAML or JSON file that names, for each private class, the public class that makes its noise; "
         "it takes precedence over `matching`.",
     )
-    noise_store: str | None = Field(
+    noise_store: Place | None = Field(
         default=None,
-        min_length=1,
         description="Private place that keeps fitted noise for several jobs with one key, so that noise which is there "
         "is not fitted twice; None: the workspace.",
     )
@@ -50,9 +49,8 @@ class ProtectConfig(Schema):
     )
     device: DeviceName = Field(default="auto", description="Where tensors live; auto takes the GPU when there is one.")
     workers: int = Field(default=2, ge=1, le=256, description="Shards worked on at a time.")
-    key_file: str | None = Field(
+    key_file: Place | None = Field(
         default=None,
-        min_length=1,
         description="File with the bucket's secret key; UNLEARNABLE_KEY takes precedence over it.",
     )
     key_block: str | None = Field(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.base import Schema
+from schemas.place import Place
 from schemas.recipe import FacesRecipe, FineTuneRecipe, LinearProbeRecipe, Recipe, ScreenRecipe, TinyRecipe
 
 TINY_WIDTHS = (32, 64, 128, 128)
@@ -134,9 +135,8 @@ class _Pretrained(Schema):
     """What victims that start from pretrained weights share."""
 
     backbone: str = Field(default="resnet18", min_length=1, description="A classification network of torchvision's.")
-    weights: str | None = Field(
+    weights: Place | None = Field(
         default=None,
-        min_length=1,
         description="File with its pretrained weights, as safetensors or as torchvision saves them; None: the file "
         "that torchvision would have put into its cache. Nothing is downloaded.",
     )

@@ -13,8 +13,22 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import demo, evaluate, failed, plan, protect, protect_bucket, report, reproduce, rerun, status, verify
+from flows.cli import (
+    demo,
+    evaluate,
+    failed,
+    inspect,
+    plan,
+    protect,
+    protect_bucket,
+    report,
+    reproduce,
+    rerun,
+    status,
+    verify,
+)
 from infra.errors import UnlearnableError, one_line
+from schemas.urls import redact
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # the base of all usage errors; typer does not export it
 _INTERRUPTED = 130
@@ -35,6 +49,7 @@ app.command("evaluate")(evaluate.command)
 app.command("reproduce")(reproduce.command)
 app.command("status")(status.command)
 app.command("failed")(failed.command)
+app.command("inspect")(inspect.command)
 app.command("report")(report.command)
 
 
@@ -85,8 +100,8 @@ def _fail_usage(error: Any, debug: bool) -> None:
 
 def _fail(text: str, exit_status: int, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
-    print(f"error: {one_line(text)}", file=sys.stderr)
+        print(redact(traceback.format_exc()), end="", file=sys.stderr)
+    print(f"error: {one_line(redact(text))}", file=sys.stderr)
     sys.exit(exit_status)
 
 

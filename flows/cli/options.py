@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from infra.errors import ConfigurationError
+from schemas.place import CREDENTIALS_ERROR
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -63,7 +64,8 @@ def build(model: type[_Model], fields: Mapping[str, Any]) -> _Model:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or model.__name__
-        given = "" if isinstance(first["input"], Mapping) else f" (given: {first['input']!r})"
+        secret = first["type"] == CREDENTIALS_ERROR
+        given = "" if secret or isinstance(first["input"], Mapping) else f" (given: {first['input']!r})"
         message = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{where}: {message}{given}", "see --help, or docs/ for the fields") from error
 

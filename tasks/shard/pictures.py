@@ -64,6 +64,14 @@ def check(data: bytes, max_pixels: int) -> tuple[int, int]:
     return height, width
 
 
+def describe(data: bytes, max_pixels: int) -> tuple[int, int, str]:
+    """What `check` gives, and format and mode of the picture as stored, such as `PNG RGB`. Raises PictureError."""
+    image = _open(data, max_pixels)
+    kind = f"{image.format} {image.mode}"
+    height, width, _ = _by_pillow(image).shape
+    return height, width, kind
+
+
 def encode_png(rgb: np.ndarray) -> bytes:
     """Lossless PNG of uint8 [H, W, 3] RGB; equal pixels give equal bytes. Raises PictureError."""
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:

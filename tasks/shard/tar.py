@@ -20,7 +20,9 @@ from infra.errors import DataError
 _GZIP = b"\x1f\x8b"
 _GUNZIP = 16 + zlib.MAX_WBITS
 _BLOCK = tarfile.BLOCKSIZE
+_FIRST_STEP, _LARGEST_STEP = 1 << 9, 1 << 20  # bytes of a gzip file that are unpacked at a time
 _AGAIN = "copy it again from its origin"
+_MOST_GLOBAL = 1000  # what global pax headers may state; archives of git's have one such statement
 _META = re.compile(r"__[^/]*__$")
 
 Parts = tuple[tuple[str, bytes | None], ...]
@@ -39,27 +41,33 @@ def members(data: bytes, name: str, max_bytes: int) -> list[Member]:
 
     Raises DataError when it is no tar archive, unpacks to more than `max_bytes`, is truncated or damaged.
     """
+    return list(walk(data, name, max_bytes))
+
+
+def walk(data: bytes, name: str, max_bytes: int) -> Iterator[Member]:
+    """The members that `members` gives, one by one: those before a damage come, and then its DataError."""
     plain = unpack(data, name, max_bytes)
-    found: list[Member] = []
+    count = 0
     try:
         with tarfile.open(fileobj=io.BytesIO(plain), mode="r:", encoding="utf-8") as archive:
             for info in archive:
+                vars(archive)["members"].clear()  # each header would be kept, and a shard may hold little else
                 _require_progress(archive, info, len(plain))
                 if not info.isdir():
-                    found.append(Member(info.name, _content(plain, info)))
+                    yield Member(info.name, _content(plain, info))
+                    count += 1
             end = archive.offset
     except (tarfile.TarError, ValueError, KeyError, IndexError, OSError, RecursionError, struct.error) as error:
-        if not found and not _has_header(plain):
+        if not count and not _has_header(plain):
             raise DataError(f"{name} is not a tar archive", "give .tar, .tar.gz or .tgz shards") from error
-        raise _damaged(name, len(found)) from error
+        raise _damaged(name, count) from error
     if len(plain) < end + _BLOCK or plain.count(0, end) != len(plain) - end:
-        raise _damaged(name, len(found))
-    return found
+        raise _damaged(name, count)
 
 
 def unpack(data: bytes, name: str, max_bytes: int) -> bytes:
     """The plain tar of a plain or gzip tar. Raises DataError when damaged or above `max_bytes`."""
-    plain = b"".join(_gunzip(data, name, max_bytes)) if data.startswith(_GZIP) else data
+    plain = _gunzip(data, name, max_bytes) if data.startswith(_GZIP) else data
     if len(plain) > max_bytes:
         raise _too_big(name, max_bytes)
     return plain
@@ -109,29 +117,34 @@ def build(samples: Iterable[tuple[str, Iterable[tuple[str, bytes]]]]) -> bytes:
     return stream.getvalue()
 
 
-def _gunzip(data: bytes, name: str, max_bytes: int) -> Iterator[bytes]:
-    """The unpacked pieces of a gzip file of one or more members."""
-    total, rest = 0, data
-    while rest.startswith(_GZIP):
-        stream = zlib.decompressobj(_GUNZIP)
-        try:
-            piece = stream.decompress(rest, max_bytes - total + 1)
-        except zlib.error as error:
-            raise DataError(f"shard {name} is truncated or damaged: its gzip stream is broken", _AGAIN) from error
-        total += len(piece)
-        if total > max_bytes:
-            raise _too_big(name, max_bytes)
-        if not stream.eof:
-            raise DataError(f"shard {name} is truncated or damaged: its gzip stream ends too soon", _AGAIN)
-        yield piece
-        rest = stream.unused_data
-    if rest.strip(b"\0"):
+def _gunzip(data: bytes, name: str, max_bytes: int) -> bytes:
+    """What a gzip file of one or more members unpacks to; time and memory grow with its size and no faster."""
+    plain, view, at = io.BytesIO(), memoryview(data), 0
+    while view[at : at + len(_GZIP)] == _GZIP:
+        stream, step = zlib.decompressobj(_GUNZIP), _FIRST_STEP
+        while not stream.eof:
+            piece = view[at : at + step]
+            if not piece:
+                raise DataError(f"shard {name} is truncated or damaged: its gzip stream ends too soon", _AGAIN)
+            try:
+                plain.write(stream.decompress(piece, max_bytes - plain.tell() + 1))
+            except zlib.error as error:
+                raise DataError(f"shard {name} is truncated or damaged: its gzip stream is broken", _AGAIN) from error
+            if plain.tell() > max_bytes:
+                raise _too_big(name, max_bytes)
+            at += len(piece) - len(stream.unused_data)
+            # Small at first: what follows the end of a member is copied, and a file may be made of the smallest.
+            step = min(2 * step, _LARGEST_STEP)
+    if data.count(0, at) != len(data) - at:
         raise DataError(f"shard {name} is truncated or damaged: there is more after its gzip stream", _AGAIN)
+    return plain.getvalue()
 
 
 def _require_progress(archive: tarfile.TarFile, info: tarfile.TarInfo, size: int) -> None:
-    """A header with a negative size would send tarfile round for ever."""
+    """Raise tarfile.ReadError for a header that would send tarfile round for ever, or take it for ever."""
     end = info.offset_data + info.size
+    if len(archive.pax_headers) > _MOST_GLOBAL:
+        raise tarfile.ReadError("it states too much for all of its members")  # tarfile copies that for each of them
     if info.size < 0 or archive.offset <= info.offset or (info.isreg() and not info.issparse() and end > size):
         raise tarfile.ReadError("a header is damaged")
 

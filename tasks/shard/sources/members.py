@@ -1,15 +1,18 @@
 """Samples from the members of a WebDataset shard, and why some are none."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tasks.shard.labels import from_json, normalise, unknown
 from tasks.shard.samples import Reject, Sample, is_picture
 from tasks.shard.tar import Parts, group, members
 
-# Control characters, and halves of surrogate pairs: bytes of a name that are no UTF-8.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# What may stand in no published name: control characters; halves of surrogate pairs, which are bytes that are no
+# UTF-8; and what breaks a line or turns the direction of writing, so that a name is read as another.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 _Read = tuple[tuple[str, bytes], ...]
 
@@ -28,8 +31,13 @@ def parse(data: bytes, name: str, max_bytes: int, fields: Fields) -> Iterator[Sa
 
     Raises DataError for a shard that is no tar archive, too big, truncated or damaged.
     """
+    yield from of_groups(group(members(data, name, max_bytes)), name, fields)
+
+
+def of_groups(grouped: Iterable[tuple[str, Parts]], name: str, fields: Fields) -> Iterator[Sample | Reject]:
+    """A sample, or why it is none, for each key and its members of a shard called `name`, in order."""
     seen: set[str] = set()
-    for key, parts in group(members(data, name, max_bytes)):
+    for key, parts in grouped:
         reason = "duplicate key: it stands in this shard already" if key in seen else _unfit(key, parts)
         seen.add(key)
         source = f"{name}/{key}"

@@ -1,0 +1,19 @@
+"""A place as a user names it: a path or an fsspec URL."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from schemas.urls import CREDENTIALS, INSTEAD, has_credentials
+
+CREDENTIALS_ERROR = "credentials_in_url"
+
+
+def _without_credentials(url: str) -> str:
+    if has_credentials(url):
+        raise PydanticCustomError(CREDENTIALS_ERROR, f"{CREDENTIALS}: {INSTEAD}")
+    return url
+
+
+Place = Annotated[str, Field(min_length=1), AfterValidator(_without_credentials)]
