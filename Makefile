@@ -51,8 +51,8 @@ studies: $(STAMP) ## train the victims behind docs/results: hours, and most need
 	done
 
 lock: $(STAMP) ## make requirements.lock again from pyproject.toml
-	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev \
-		--no-annotate --no-header --quiet -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --extra ray --extra dask \
+		--extra kubernetes --no-annotate --no-header --quiet -o requirements.lock pyproject.toml
 
 clean: ## remove .venv, caches and builds
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist *.egg-info
