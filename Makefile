@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contract check format bench studies lock clean
+.PHONY: help setup demo test lint audit types contract check format bench studies lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -22,9 +22,14 @@ demo: $(STAMP) ## protect, evaluate and report on the embedded dataset
 test: $(STAMP) ## run the tests
 	$(BIN)/pytest
 
-lint: $(STAMP) ## ruff: rules and format
+lint: $(STAMP) ## ruff: rules and format; hadolint and the compose schema for infra/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint infra/docker/Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec infra/compose/*.yaml
+
+audit: $(STAMP) ## requirements.lock: hashes, and known vulnerabilities where advisories can be had
+	$(BIN)/python .ci/audit.py $(ARGS)
 
 types: $(STAMP) ## pyright
 	$(BIN)/pyright

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Inside the image: the buckets that BUCKETS names, the work pool, and the deployments of prefect.yaml. May run again.
+# Inside the image: the buckets that S3_BUCKETS names, the work pool, and the deployments of prefect.yaml. May run again.
 set -eu
 cd /app
 python - <<'PYTHON'
@@ -9,7 +9,7 @@ import s3fs
 
 places = s3fs.S3FileSystem()
 there = {name.rstrip("/") for name in places.ls("")}
-for name in os.environ["BUCKETS"].split():
+for name in os.environ["S3_BUCKETS"].split():
     if name not in there:
         places.mkdir(name)
         print(f"made the bucket {name}")
