@@ -1,4 +1,4 @@
-"""Is anything that requirements.lock pins known to be vulnerable, or not what it was when it was pinned?
+"""Audit of requirements.lock: what it pins too loosely, and what of it is known to be vulnerable.
 
     python .ci/audit.py [LOCK] [options for pip-audit]
 
