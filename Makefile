@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-s3 lint types contract check format bench studies lock clean
+.PHONY: help setup demo test test-s3 lint audit types contract check format bench studies lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -25,9 +25,14 @@ test: $(STAMP) ## run the tests
 test-s3: $(STAMP) ## run the S3 tests on a real server of their own (root)
 	infra/s3/test.sh $(BIN)/pytest -m s3 tests/s3 $(ARGS)
 
-lint: $(STAMP) ## ruff: rules and format
+lint: $(STAMP) ## ruff: rules and format; hadolint and the compose schema for infra/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint infra/docker/Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec infra/compose/*.yaml
+
+audit: $(STAMP) ## requirements.lock: hashes, and known vulnerabilities where advisories can be had
+	$(BIN)/python .ci/audit.py $(ARGS)
 
 types: $(STAMP) ## pyright
 	$(BIN)/pyright
@@ -54,8 +59,8 @@ studies: $(STAMP) ## train the victims behind docs/results: hours, and most need
 	done
 
 lock: $(STAMP) ## make requirements.lock again from pyproject.toml
-	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev \
-		--no-annotate --no-header --quiet -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --extra ray --extra dask \
+		--extra kubernetes --no-annotate --no-header --quiet -o requirements.lock pyproject.toml
 
 clean: ## remove .venv, caches and builds
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist *.egg-info
