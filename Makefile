@@ -51,7 +51,7 @@ studies: $(STAMP) ## train the victims behind docs/results: hours, and most need
 	done
 
 lock: $(STAMP) ## make requirements.lock again from pyproject.toml
-	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev \
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --extra ray --extra dask \
 		--no-annotate --no-header --quiet -o requirements.lock pyproject.toml
 
 clean: ## remove .venv, caches and builds
