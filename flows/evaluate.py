@@ -8,8 +8,8 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 from prefect import flow
 
 from infra import progress
-from infra.devices import cores_shared_by, pick_device, slots
-from infra.runners import map_tasks
+from infra.devices import cores_shared_by
+from infra.runners import Steps, map_tasks, side_by_side
 from schemas.evaluate import EvaluateConfig, Evaluation
 from schemas.report import ReportContext
 from tasks.evaluate import feasibility, places, probes, sets
@@ -28,14 +28,16 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     sets.forget()
     probes.forget()
     feasibility.check(config)
-    workers = slots(pick_device(config.device))
-    copies = map_tasks(measure_copy, config.protected, workers, "protected copies", config=config).results
+    runner = config.runner
+    workers = side_by_side(runner, config.device, len(config.protected))
+    copies = map_tasks(measure_copy, config.protected, workers, "protected copies", runner, config=config).results
     require_distinct(copies)
 
     chosen = cells(config, frozenset(filter(sets.is_parted, config.protected)))
     progress.start("evaluate", steps(chosen), "epochs")
+    workers, epochs = side_by_side(runner, config.device, len(chosen)), Steps("evaluate", lambda cell: steps([cell]))
     with cores_shared_by(workers):
-        trained = map_tasks(train_victim, chosen, workers, "victims", config=config).results
+        trained = map_tasks(train_victim, chosen, workers, "victims", runner, epochs, config=config).results
     progress.finish("evaluate")
     runs = with_early_stopping(config, trained)
 

@@ -8,7 +8,7 @@ from prefect import flow
 
 from infra import failures, progress
 from infra.devices import cores_shared_by
-from infra.runners import map_tasks, run_task
+from infra.runners import Steps, map_tasks, run_task
 from infra.storage import Folder
 from schemas.dataset import DatasetManifest, SourceSpec
 from schemas.fitted import NoiseRecord
@@ -40,9 +40,10 @@ def protect(config: ProtectConfig, redo: Stage | None = None) -> ProtectSummary:
         noise = run_task(fit_noise, config, private, public)
 
         progress.start("rewrite", len(private.shards), "shards")
-        same = {"config": config, "dataset": private, "mapping": mapping, "noise": noise}
+        same = {"config": config, "dataset": private.heading, "mapping": mapping, "noise": noise}
+        on = {"runner": config.runner, "told": Steps("rewrite")}
         with cores_shared_by(config.workers):
-            rewritten = map_tasks(rewrite_shard, private.shards, config.workers, "shards", **same)
+            rewritten = map_tasks(rewrite_shard, private.shards, config.workers, "shards", **on, **same)
         progress.finish("rewrite")
 
         lease.require()
@@ -58,7 +59,8 @@ def index_dataset(spec: SourceSpec, config: ProtectConfig, place: str) -> Datase
     folder = Folder(config.workspace).child(place).url
     plan = plan_source(spec)
     progress.start("index", len(plan.units), "shards")
-    indices = map_tasks(index_shard, plan.units, config.workers, "shards", spec=spec, place=folder)
+    on = {"runner": config.runner, "told": Steps("index")}
+    indices = map_tasks(index_shard, plan.units, config.workers, "shards", **on, spec=spec, place=folder)
     progress.finish("index")
     return write_manifest(spec, plan, indices.results, folder)
 

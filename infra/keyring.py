@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 from pathlib import Path
 
 from infra.errors import ConfigurationError
@@ -18,6 +19,26 @@ def load_key(workspace: Folder, key_file: str | None, block_secret: str | None =
 
     Raises ConfigurationError for a key that is too short or a file that can't be read.
     """
+    key = _known(workspace, key_file, block_secret)
+    if key is None:
+        workspace.write(FILE, (secrets.token_hex(32) + "\n").encode(), private=True)
+        key = _checked(workspace.read(FILE).decode(errors="replace"), workspace.object_url(FILE))
+    return key
+
+
+def find_key(workspace: Folder, key_file: str | None, block_secret: str | None = None) -> BucketKey:
+    """The key that `load_key` would give, made by an earlier call of it at the latest.
+
+    Raises ConfigurationError when there is none, too: a machine that lacks the key of a run must not make another.
+    """
+    key = _known(workspace, key_file, block_secret)
+    if key is None:
+        problem = f"{socket.gethostname()} has no secret key: no {VARIABLE}, no key file, none in {workspace.url}"
+        raise ConfigurationError(problem, f"give each machine of the run its key, in {VARIABLE} or a key file")
+    return key
+
+
+def _known(workspace: Folder, key_file: str | None, block_secret: str | None) -> BucketKey | None:
     if VARIABLE in os.environ:
         return _checked(os.environ[VARIABLE], f"the variable {VARIABLE}")
     if key_file is not None:
@@ -28,10 +49,7 @@ def load_key(workspace: Folder, key_file: str | None, block_secret: str | None =
     if block_secret is not None:
         return _checked(block_secret, "the Secret block")
     kept = workspace.read_optional(FILE)
-    if kept is None:
-        workspace.write(FILE, (secrets.token_hex(32) + "\n").encode(), private=True)
-        kept = workspace.read(FILE)
-    return _checked(kept.decode(errors="replace"), workspace.object_url(FILE))
+    return None if kept is None else _checked(kept.decode(errors="replace"), workspace.object_url(FILE))
 
 
 def _checked(text: str, where: str) -> BucketKey:

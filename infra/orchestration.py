@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import MissingContextError
 from prefect.futures import PrefectFuture
+from prefect.settings import get_current_settings
 from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 
@@ -50,6 +51,22 @@ def start_server() -> None:
         raise StorageError(f"the temporary Prefect server did not start ({error})", mend) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def server_url() -> str:
+    """Address of the Prefect server that this run talks to; the ephemeral one answers on this machine only.
+
+    Raises ConfigurationError when there is none, StorageError when the ephemeral one does not start.
+    """
+    named = get_current_settings().api.url
+    if named:
+        return named
+    if determine_server_type() is not ServerType.EPHEMERAL:
+        raise ConfigurationError("PREFECT_API_URL is not set, and no ephemeral server is allowed", "name a server")
+    start_server()
+    from prefect.server.api.server import SubprocessASGIServer
+
+    return SubprocessASGIServer().api_url
 
 
 def may_pass(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:

@@ -137,6 +137,11 @@ class DatasetManifest(Stored):
         return sum(shard.samples for shard in self.shards)
 
     @property
+    def heading(self) -> "DatasetManifest":
+        """All but the shards: what a task of one shard needs to know of the others, which may be very many."""
+        return self.model_copy(update={"shards": ()})
+
+    @property
     def digest(self) -> str:
         """Digest of the stored bytes and their labels; it does not depend on where they lie."""
         shards = [[s.name, s.sha256, list(s.bad_positions)] for s in self.shards]

@@ -2,13 +2,14 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.base import Schema, Stored
 from schemas.countermeasures import Countermeasure, NoCountermeasure
 from schemas.dataset import SourceSpec
 from schemas.place import Place
 from schemas.protect import DeviceName
+from schemas.runner import Runner, ThreadsRunner, require_device, require_shared
 from schemas.victims import TinyVictim, Victim
 
 Part = Literal["all", "protected", "clean"]
@@ -63,11 +64,23 @@ class EvaluateConfig(Schema):
     )
     seeds: int = Field(default=3, ge=1, le=100, description="Runs of each cell, seeded 0, 1, 2, ...")
     device: DeviceName = Field(default="auto", description="Where tensors live; auto takes the GPU when there is one.")
+    runner: Runner = Field(default=ThreadsRunner(), description="Where copies are audited and victims trained.")
     memory: Literal["auto", "resident", "streamed"] = Field(
         default="auto",
         description="Whether training pictures lie in memory as uint8 or are read from their shards anew each epoch; "
         "auto: in memory where they fit.",
     )
+
+    @model_validator(mode="after")
+    def _tasks_find_all_they_need(self) -> "EvaluateConfig":
+        sets = [self.clean, self.test]
+        sets += [] if self.beside is None else [self.beside.train, self.beside.test]
+        sets += [] if self.pairs is None else [self.pairs.pictures]
+        files = [getattr(victim, "weights", None) for victim in self.victims]
+        files += [] if self.pairs is None else [self.pairs.file]
+        require_shared(self.runner, [*self.protected, self.workspace, *(each.url for each in sets), *files])
+        require_device(self.runner, self.device)
+        return self
 
 
 class EpochPoint(Schema):

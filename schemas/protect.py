@@ -10,8 +10,10 @@ from schemas.dataset import DatasetManifest, SourceSpec
 from schemas.matching import Matching
 from schemas.noise import MAX_EPSILON_L2, Application, ErrorMinimizing, MinMin, NoiseBudget, NoiseMethod
 from schemas.place import Place
+from schemas.runner import Runner, ThreadsRunner, require_device, require_shared
 
 DeviceName = Literal["auto", "cpu", "cuda"]
+MAX_THREADS = 256
 _ROUNDS_TO_NOTHING = 0.5  # steps of 1/255; a half is rounded to even
 
 
@@ -48,7 +50,8 @@ class ProtectConfig(Schema):
         description="What becomes of a protected shard whose source shard is gone; either way each run names it.",
     )
     device: DeviceName = Field(default="auto", description="Where tensors live; auto takes the GPU when there is one.")
-    workers: int = Field(default=2, ge=1, le=256, description="Shards worked on at a time.")
+    workers: int = Field(default=2, ge=1, le=10_000, description="Shards worked on at a time.")
+    runner: Runner = Field(default=ThreadsRunner(), description="Where shards are indexed and rewritten.")
     key_file: Place | None = Field(
         default=None,
         description="File with the bucket's secret key; UNLEARNABLE_KEY takes precedence over it.",
@@ -56,6 +59,18 @@ class ProtectConfig(Schema):
     key_block: str | None = Field(
         default=None, min_length=1, description="Name of a Prefect Secret block with the bucket's secret key."
     )
+
+    @model_validator(mode="after")
+    def _tasks_find_all_they_need(self) -> "ProtectConfig":
+        public = None if self.public is None else self.public.url
+        places = (self.source.url, self.destination, self.workspace, public, self.noise_store, self.key_file)
+        require_shared(self.runner, places)
+        require_device(self.runner, self.device)
+        if self.workers > MAX_THREADS and isinstance(self.runner, ThreadsRunner):
+            raise ValueError(
+                f"{self.workers} workers are too many for one process: {MAX_THREADS} at most, or a cluster"
+            )
+        return self
 
     @model_validator(mode="after")
     def _mapping_needs_public(self) -> "ProtectConfig":

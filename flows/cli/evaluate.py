@@ -9,6 +9,7 @@ from flows.cli import console, options, suites
 from flows.cli.job import source_fields
 from infra.errors import ConfigurationError
 from schemas.evaluate import EvaluateConfig, Evaluation, Part
+from schemas.runner import ThreadsRunner
 
 PARTS: tuple[str, ...] = get_args(Part)
 MEMORY: tuple[str, ...] = get_args(EvaluateConfig.model_fields["memory"].annotation)
@@ -56,6 +57,11 @@ def command(
     memory: Annotated[
         str | None, typer.Option(help=f"Where training pictures lie: {', '.join(MEMORY)}.", show_default="auto")
     ] = None,
+    runner: options.Runner = None,
+    runner_address: options.RunnerAddress = None,
+    task_cores: options.TaskCores = None,
+    task_gpus: options.TaskGpus = None,
+    task_memory: options.TaskMemory = None,
     device: options.Device = None,
     config: options.Config = None,
     json_: options.Json = False,
@@ -84,6 +90,7 @@ def command(
         "backdoor": backdoor or None,
         "seeds": seeds,
         "memory": memory,
+        "runner": options.runner_fields(runner, runner_address, task_cores, task_gpus, task_memory),
         "device": device,
     }
     built = options.build(EvaluateConfig, options.merge(file, given))
@@ -124,7 +131,8 @@ def _check(config: EvaluateConfig) -> None:
     from tasks.evaluate import places
 
     places.check(config)
-    pick_device(config.device)
+    if isinstance(config.runner, ThreadsRunner):  # else what counts is what the nodes have
+        pick_device(config.device)
 
 
 def tell(result: Evaluation, json_: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli import options
+from infra.errors import ConfigurationError
 from infra.machine import cores
 from schemas.noise import NoiseMethod
 from schemas.protect import ProtectConfig
@@ -63,6 +64,11 @@ def given(
         typer.Option(help="Copies of shards that are gone from the source: keep or remove.", show_default="keep"),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Shards worked on at a time.", show_default="all cores")] = None,
+    runner: options.Runner = None,
+    runner_address: options.RunnerAddress = None,
+    task_cores: options.TaskCores = None,
+    task_gpus: options.TaskGpus = None,
+    task_memory: options.TaskMemory = None,
     device: options.Device = None,
     key_file: Annotated[str | None, typer.Option(help="File with the bucket's secret key.")] = None,
     config: options.Config = None,
@@ -90,6 +96,7 @@ def given(
         "coverage": {"classes": options.names(classes), "fraction": fraction},
         "orphans": orphans,
         "workers": workers,
+        "runner": options.runner_fields(runner, runner_address, task_cores, task_gpus, task_memory),
         "device": device,
         "key_file": key_file,
     }
@@ -137,5 +144,9 @@ def config_of(fields: dict[str, Any]) -> ProtectConfig:
     """The configuration of a job; the method is error-minimizing and the workers are the cores by default."""
     if isinstance(fields.get("method"), dict):
         fields["method"].setdefault("kind", "error-minimizing")
+    runner = fields.get("runner")
+    if "workers" not in fields and isinstance(runner, dict) and runner.get("address"):
+        mend = "say with --workers how many shards it works on at a time"
+        raise ConfigurationError(f"how large the cluster at {runner['address']} is can't be seen from here", mend)
     fields.setdefault("workers", cores())
     return options.build(ProtectConfig, fields)

@@ -29,6 +29,14 @@ LabelField = Annotated[
 ]
 ImageField = Annotated[str | None, typer.Option(help="Which member or Parquet column is the picture.")]
 
+Runner = Annotated[str | None, typer.Option(help="Where tasks run: threads, ray or dask.", show_default="threads")]
+RunnerAddress = Annotated[
+    str | None, typer.Option(help="HOST:PORT of a cluster.", show_default="a cluster on this machine")
+]
+TaskCores = Annotated[int | None, typer.Option(help="Cores a task, on a cluster.", show_default="1")]
+TaskGpus = Annotated[float | None, typer.Option(help="GPUs a task, on a cluster; .5: two share one.", show_default="0")]
+TaskMemory = Annotated[int | None, typer.Option(help="Bytes of memory a task, on a cluster.")]
+
 
 def read_config(path: Path | None) -> dict[str, Any]:
     """Fields from a YAML or JSON file; {} without one. Raises ConfigurationError."""
@@ -55,6 +63,13 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         elif value is not None:
             merged[name] = value
     return merged
+
+
+def runner_fields(
+    kind: str | None, address: str | None, cores: int | None, gpus: float | None, memory: int | None
+) -> dict[str, Any]:
+    """Fields of a runner from options."""
+    return {"kind": kind, "address": address, "cores": cores, "gpus": gpus, "memory": memory}
 
 
 def build(model: type[_Model], fields: Mapping[str, Any]) -> _Model:

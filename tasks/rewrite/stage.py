@@ -1,5 +1,6 @@
 """Prefect tasks of the rewrite stage."""
 
+import socket
 from collections.abc import Sequence
 
 import infra.prefect_settings  # noqa: F401 - before Prefect
@@ -9,8 +10,9 @@ from prefect import task
 from infra import failures, progress
 from infra.caching import shared
 from infra.devices import pick_device
-from infra.errors import one_line
-from infra.keyring import load_key
+from infra.errors import ConfigurationError, one_line
+from infra.keyring import VARIABLE, find_key, load_key
+from infra.keys import BucketKey
 from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block, warn
 from infra.storage import Folder
 from schemas.dataset import DatasetManifest, ShardRecord
@@ -50,16 +52,14 @@ def rewrite_shard(
     shard: ShardRecord, config: ProtectConfig, dataset: DatasetManifest, mapping: Mapping, noise: NoiseRecord
 ) -> ProtectedShard:
     """Rewrite one shard, or find it done."""
-    workspace = Folder(config.workspace)
-    key = load_key(workspace, config.key_file, secret_block(config.key_block))
-    job = shards.Job(config, dataset, mapping, noise, key)
+    job = shards.Job(config, dataset, mapping, noise, _key_of(config, noise))
     done = shards.finished(job, shard)
     if done is not None:
         progress.advance("rewrite", 1, f"{shard.name} is done already")
         return cached(done)
     on_device = methods.module_of(noise.method.kind).uses_network(noise.method)
     with (
-        failures.kept(workspace, "rewrite", shard.name),
+        failures.kept(job.workspace, "rewrite", shard.name),
         gpu_gate(pick_device(config.device).type if on_device else "cpu"),
     ):
         marker = shards.rewrite(job, shard, _perturber(config, noise))
@@ -86,5 +86,15 @@ def publish_dataset(
 @shared(2)
 def _perturber(config: ProtectConfig, noise: NoiseRecord) -> MakesNoise:
     """The shards of a run share one: a source model is loaded and folded once."""
-    key = load_key(Folder(config.workspace), config.key_file, secret_block(config.key_block))
-    return shards.make_perturber(config, noise, key)
+    return shards.make_perturber(config, noise, _key_of(config, noise))
+
+
+def _key_of(config: ProtectConfig, noise: NoiseRecord) -> BucketKey:
+    """The run's secret key. Raises ConfigurationError when this machine, a node of a cluster maybe, has another one."""
+    key = find_key(Folder(config.workspace), config.key_file, secret_block(config.key_block))
+    if key.fingerprint != noise.key_fingerprint:
+        here = (
+            f"{socket.gethostname()} has the key {key.fingerprint}, and the noise was made with {noise.key_fingerprint}"
+        )
+        raise ConfigurationError(here, f"give it the run's key, in {VARIABLE} or in the key file")
+    return key

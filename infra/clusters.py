@@ -1,0 +1,224 @@
+"""Ray and Dask clusters: opened for a stage, told where the Prefect server is, asked whether they can do the work.
+
+Nothing secret is handed to them: Ray shows its runtime environment on its dashboard and in its logs. The bucket's key
+and credentials come from each node's own environment.
+"""
+
+import contextlib
+import importlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from infra import prefect_settings
+from infra.errors import ConfigurationError
+from schemas.runner import ClusterRunner, DaskRunner, RayRunner
+
+# Only small records pass through Ray's object store; pictures go to storage.
+_OBJECT_STORE = 128 << 20
+_SERVER = "PREFECT_API_URL"
+
+
+def environment(runner: ClusterRunner, server: str) -> dict[str, str]:
+    """What a worker process finds in its environment before it imports anything: addresses and settings, no secret."""
+    told = {name: os.environ[name] for name in prefect_settings.SETTINGS}
+    hidden = {} if runner.gpus else {"CUDA_VISIBLE_DEVICES": ""}
+    return {
+        **told,
+        **hidden,
+        _SERVER: server,
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # a worker must not start a server of its own
+        "OMP_NUM_THREADS": str(runner.cores),
+    }
+
+
+def require_server(runner: ClusterRunner, server: str) -> None:
+    """Raise ConfigurationError when nodes elsewhere can't reach the Prefect server, or its address holds a password."""
+    parts = urlsplit(server)
+    if parts.username or parts.password:
+        problem = f"{_SERVER} holds a password, which the logs of every node would show"
+        raise ConfigurationError(problem, "leave it out, and set PREFECT_API_AUTH_STRING here and on each node")
+    if runner.address is not None:
+        _require_near(runner, server, [_host(runner.address)])
+
+
+def shortage(runner: ClusterRunner, nodes: Iterable[dict[str, float]]) -> str | None:
+    """What is wrong when none of the nodes, each with what it has, can do a task; None when one can.
+
+    Raises ConfigurationError on a cluster of this machine, which no other node will ever join.
+    """
+    asked = {"CPU": runner.cores, "GPU": runner.gpus, "memory": runner.memory or 0}
+    if any(all(node.get(name, 0) >= count for name, count in asked.items()) for node in nodes):
+        return None
+    listed = ", ".join(f"{name} {count:g}" for name, count in asked.items() if count)
+    problem = f"no node of the {runner.kind} cluster has what a task asks for ({listed})"
+    if runner.address is None:
+        raise ConfigurationError(problem, "ask for less, or name a larger cluster with --runner-address")
+    return problem
+
+
+@contextlib.contextmanager
+def ray_cluster(runner: RayRunner, workers: int, server: str) -> Iterator[str | None]:
+    """A Ray cluster that this process drives, one of its own where no address is given.
+
+    Gives what the cluster lacks, or None. Raises ConfigurationError when Ray is not installed, or no cluster there.
+    """
+    require_server(runner, server)
+    ray = _imported("ray", "ray")
+    with contextlib.ExitStack() as stack:
+        place: dict[str, Any] = {"address": runner.address}
+        if runner.address is None:
+            _have_a_token()
+            kept = tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
+            place = {
+                "address": "local",
+                "num_cpus": workers * runner.cores,
+                "object_store_memory": _OBJECT_STORE,
+                "include_dashboard": False,
+                "_temp_dir": stack.enter_context(kept),
+            }
+        stack.enter_context(_own_signals())
+        try:
+            # No line of a worker's on stdout, which is the command's own.
+            told = {"env_vars": environment(runner, server)}
+            ray.init(**place, runtime_env=told, log_to_driver=False, logging_level=logging.CRITICAL)
+        except (OSError, RuntimeError) as error:
+            raise _no_cluster(runner, error) from error
+        stack.callback(ray.shutdown)
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        _require_near(runner, server, [node["NodeManagerAddress"] for node in nodes])
+        yield shortage(runner, [node["Resources"] for node in nodes])
+
+
+@contextlib.contextmanager
+def dask_cluster(runner: DaskRunner, workers: int, server: str) -> Iterator[dict[str, Any]]:
+    """A Dask cluster as prefect-dask takes it, one of its own where no address is given.
+
+    Raises ConfigurationError when Dask is not installed.
+    """
+    require_server(runner, server)
+    distributed = _imported("distributed", "dask")
+    if runner.address is not None:
+        yield {"address": runner.address}
+        return
+    quiet = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical"}
+    with distributed.LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+        memory_limit=runner.memory or 0,  # 0: no limit
+        resources={"CPU": runner.cores, "memory": runner.memory or 0},
+        env={**environment(runner, server), **quiet},
+    ) as cluster:
+        yield {"cluster": cluster}
+
+
+def greet(runner: DaskRunner, client: Any, server: str) -> str | None:
+    """Look at the workers of a Dask cluster, and have each use as many threads as a task asks for cores.
+
+    Gives what the cluster lacks, or None. Raises ConfigurationError when a worker would report to another server.
+    """
+    known = client.scheduler_info(n_workers=-1)["workers"]
+    _require_near(runner, server, [worker["host"] for worker in known.values()])
+    for worker, found in client.run(os.getenv, _SERVER).items():
+        if found != server:
+            problem = f"the Dask worker {worker} has {_SERVER} {found or 'not set'}, and the run's server is {server}"
+            raise ConfigurationError(problem, f"start each worker with {_SERVER}={server}")
+    client.register_plugin(_threads(runner.cores))
+    # Dask counts a worker's threads by themselves; a task takes one of them, and what else it asks for has a name.
+    return shortage(runner, [{"CPU": 1, **worker["resources"]} for worker in known.values()])
+
+
+def dask_resources(runner: DaskRunner) -> dict[str, float]:
+    """What a task asks of a Dask worker by name; a worker offers it with the same names."""
+    asked = {"CPU": runner.cores if runner.cores > 1 else 0, "GPU": runner.gpus, "memory": runner.memory or 0}
+    return {name: count for name, count in asked.items() if count}
+
+
+def _threads(cores: int) -> Any:
+    distributed = _imported("distributed", "dask")
+
+    class Threads(distributed.WorkerPlugin):
+        name = "unlearnable-threads"
+
+        def setup(self, worker: Any) -> None:
+            del worker
+            import torch
+
+            torch.set_num_threads(cores)
+
+    return Threads()
+
+
+def _imported(module: str, extra: str) -> Any:
+    try:
+        importlib.import_module(f"prefect_{extra}")
+        return importlib.import_module(module)
+    except ImportError as error:
+        problem = f"the runner {extra} is not installed ({error})"
+        raise ConfigurationError(problem, f"install unlearnable[{extra}], or use --runner threads") from error
+
+
+def _no_cluster(runner: ClusterRunner, error: Exception) -> ConfigurationError:
+    where = "on this machine" if runner.address is None else f"at {runner.address}"
+    mend = "see that it is up and of the same version, and that RAY_AUTH_MODE and the token are those of its nodes"
+    return ConfigurationError(f"there is no {runner.kind} cluster {where}: {error}", mend)
+
+
+def _have_a_token() -> None:
+    """A token for the cluster that this process starts, which listens on all addresses: who lacks it can't use it.
+
+    Ray would make one too, and leave it in the user's home for others to read.
+    """
+    if "RAY_AUTH_MODE" not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep this process's way of ending on SIGTERM: Ray puts its own in the place."""
+    mine = signal.getsignal(signal.SIGTERM)
+    main = threading.current_thread() is threading.main_thread()
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, mine)
+
+
+def _require_near(runner: ClusterRunner, server: str, hosts: Iterable[str]) -> None:
+    """Raise ConfigurationError when one of the hosts is another machine, and the server answers on this one only."""
+    if runner.address is None or not _is_loopback(urlsplit(server).hostname or ""):
+        return
+    for host in hosts:
+        if not _is_here(host):
+            problem = f"node {host} of the {runner.kind} cluster can't reach the Prefect server at {server}"
+            raise ConfigurationError(problem, f"start a server that all nodes reach, and name it in {_SERVER}")
+
+
+def _is_loopback(host: str) -> bool:
+    return host.startswith("127.") or host in {"localhost", "::1", "0.0.0.0"}  # noqa: S104 - nothing is bound to it
+
+
+def _is_here(host: str) -> bool:
+    """True for an address of this machine: no other can be bound to."""
+    try:
+        family = socket.getaddrinfo(host, 0)[0][0]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
+def _host(address: str) -> str:
+    return address.rpartition("://")[2].rpartition(":")[0]
