@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-s3 lint audit types contract check format bench studies lock clean
+.PHONY: help setup demo up down test test-s3 test-faults lint audit types contract check format bench studies lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -19,11 +19,20 @@ setup: $(STAMP) ## make .venv and install what requirements.lock pins
 demo: $(STAMP) ## protect, evaluate and report on the embedded dataset
 	$(BIN)/unlearnable demo $(ARGS)
 
+up: $(STAMP) ## start a Prefect server and a worker here, deploy everything, print the UI's address
+	infra/prefect/local.sh up
+
+down: ## end both
+	infra/prefect/local.sh down
+
 test: $(STAMP) ## run the tests
 	$(BIN)/pytest
 
 test-s3: $(STAMP) ## run the S3 tests on a real server of their own (root)
 	infra/s3/test.sh $(BIN)/pytest -m s3 tests/s3 $(ARGS)
+
+test-faults: $(STAMP) ## kill runs, fill disks, damage sources: the right bytes or a clear failure
+	$(BIN)/pytest -m faults tests/faults $(ARGS)
 
 lint: $(STAMP) ## ruff: rules and format; hadolint and the compose schema for infra/
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from prefect import flow
 
 from infra import progress
 from infra.devices import cores_shared_by
+from infra.orchestration import give_up_after_crashes
 from infra.runners import Steps, map_tasks, side_by_side
 from schemas.evaluate import EvaluateConfig, Evaluation
 from schemas.report import ReportContext
@@ -23,6 +24,7 @@ from tasks.report.stage import write_evaluation
 @flow(name="evaluate", flow_run_name="evaluate {config.protected}")
 def evaluate(config: EvaluateConfig) -> Evaluation:
     """Train victims on protected copies and on the clean pictures, test them on clean pictures, and report."""
+    give_up_after_crashes()
     started = time.perf_counter()
     places.check(config)
     sets.forget()

@@ -8,6 +8,7 @@ from prefect import flow
 
 from infra import failures, progress
 from infra.devices import cores_shared_by
+from infra.orchestration import give_up_after_crashes
 from infra.runners import Steps, map_tasks, run_task
 from infra.storage import Folder
 from schemas.dataset import DatasetManifest, SourceSpec
@@ -28,6 +29,7 @@ def protect(config: ProtectConfig, redo: Stage | None = None) -> ProtectSummary:
 
     What is done already is not done again, but for the stage `redo` and all that come after it.
     """
+    give_up_after_crashes()
     started = time.perf_counter()
     job = claim(config)
     with places.hold(config, job) as lease:

@@ -9,6 +9,7 @@ from prefect import flow
 
 from flows.protect import protect
 from infra.errors import DataError, one_line
+from infra.orchestration import give_up_after_crashes
 from infra.storage import Folder
 from schemas.bucket import BucketConfig, BucketSummary, DatasetOutcome
 from schemas.protect import ProtectConfig
@@ -21,6 +22,7 @@ from tasks.shard.stage import find_datasets
 @flow(name="protect-bucket", flow_run_name="protect bucket {config.bucket} to {config.destination}")
 def protect_bucket(config: BucketConfig, redo: Stage | None = None) -> BucketSummary:
     """Protect every dataset of a bucket, each by a `protect` run of its own; one that fails stops no other."""
+    give_up_after_crashes()
     started = time.perf_counter()
     workspace = Folder(config.workspace)
     before = workspace.load(jobs.SUMMARY, BucketSummary)

@@ -5,15 +5,17 @@ import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import infra.prefect_settings  # noqa: F401 - before Prefect
 
-from prefect import get_run_logger
+from prefect import get_client, get_run_logger
 from prefect.blocks.system import Secret
 from prefect.client.base import ServerType, determine_server_type
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
+from prefect.context import FlowRunContext
 from prefect.exceptions import MissingContextError
 from prefect.futures import PrefectFuture
 from prefect.settings import get_current_settings
@@ -21,9 +23,10 @@ from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 
 from infra import failures, progress
-from infra.errors import ConfigurationError, DataError, StorageError, UnlearnableError
+from infra.errors import ConfigurationError, DataError, RunError, StorageError, UnlearnableError
 
 CACHED = "Cached"
+_MOST_CRASHES = 3
 
 # Options of every task that touches storage: try again, with jitter, after a storage error that may pass.
 RETRIES: dict[str, Any] = {
@@ -67,6 +70,23 @@ def server_url() -> str:
     from prefect.server.api.server import SubprocessASGIServer
 
     return SubprocessASGIServer().api_url
+
+
+def give_up_after_crashes() -> None:
+    """Raise RunError when this run has crashed three times in a row: it would again, and an automation retries it.
+
+    Call it first in a flow. Outside one, and in a run that no server keeps, it does nothing.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    with get_client(sync_client=True) as client:
+        states = client.read_flow_run_states(context.flow_run.id)
+    ended = [state for state in sorted(states, key=lambda one: one.timestamp) if state.is_final()]
+    in_a_row = len(list(takewhile(lambda one: one.is_crashed(), reversed(ended))))
+    if in_a_row >= _MOST_CRASHES:
+        problem = f"this run has crashed {in_a_row} times in a row and is not tried again by itself"
+        raise RunError(problem, "look why its process ended (memory?), and retry it by hand")
 
 
 def may_pass(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:

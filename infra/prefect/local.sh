@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# A Prefect server and a process worker on this machine, for the deployments of prefect.yaml.
+#   local.sh up      start both, deploy everything, print the UI's address; again after a change of prefect.yaml
+#   local.sh down    end the worker, with the runs under way (their next run goes on where they stood), and the server
+#   local.sh status  which of both is up
+# UNLEARNABLE_PORT (4200) is the server's port on the loopback address; PREFECT_HOME (.prefect) keeps its database, the
+# process numbers and the logs. Runs take their environment from the worker: what ./.env says, and this shell.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+if [ -f .env ]; then set -a; . ./.env; set +a; fi
+PORT=${UNLEARNABLE_PORT:-4200}
+BIN=${UNLEARNABLE_BIN:-$PWD/.venv/bin}
+POOL=unlearnable
+export PREFECT_HOME=${PREFECT_HOME:-$PWD/.prefect} PREFECT_API_URL=http://127.0.0.1:$PORT/api
+export PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 PREFECT_RUNNER_HEARTBEAT_FREQUENCY=30
+export PATH=$BIN:$PATH # runs start with the python of their worker
+
+alive() { # NAME: its process is there
+    [ -f "$PREFECT_HOME/$1.pid" ] && kill -0 "$(cat "$PREFECT_HOME/$1.pid")" 2>/dev/null
+}
+start() { # NAME COMMAND...: in the background, in a session of its own, so that `down` ends all that it started
+    local name=$1
+    shift
+    setsid nohup "$@" >>"$PREFECT_HOME/$name.log" 2>&1 </dev/null &
+    echo $! >"$PREFECT_HOME/$name.pid"
+}
+stop() { # NAME
+    alive "$1" || { rm -f "$PREFECT_HOME/$1.pid"; return 0; }
+    local pid
+    pid=$(cat "$PREFECT_HOME/$1.pid")
+    kill "$pid"
+    for _ in $(seq 300); do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -9 -- "-$pid" 2>/dev/null || true # whatever is left of its session
+    rm -f "$PREFECT_HOME/$1.pid"
+}
+wait_for_server() {
+    for _ in $(seq 240); do
+        "$BIN/python" - "$PREFECT_API_URL/health" <<'PY' 2>/dev/null && return
+import sys, urllib.request
+urllib.request.urlopen(sys.argv[1], timeout=2)
+PY
+        alive server || { echo "the server did not start; see $PREFECT_HOME/server.log" >&2; exit 1; }
+        sleep 0.5
+    done
+    echo "the server does not answer on port $PORT; see $PREFECT_HOME/server.log" >&2
+    exit 1
+}
+automate() { # each anew, since there is no telling whether it has changed
+    for name in unlearnable-retry-crashed unlearnable-crash-silent; do
+        "$BIN/prefect" --no-prompt automation delete "$name" >/dev/null 2>&1 || true
+    done
+    "$BIN/prefect" --no-prompt automation create --from-file infra/prefect/automations.yaml
+}
+
+case "${1:-}" in
+up)
+    mkdir -p "$PREFECT_HOME"
+    alive server || start server "$BIN/prefect" server start --host 127.0.0.1 --port "$PORT"
+    wait_for_server
+    "$BIN/prefect" --no-prompt work-pool create "$POOL" --type process --overwrite >/dev/null
+    "$BIN/prefect" --no-prompt deploy --all
+    automate
+    alive worker || start worker "$BIN/prefect" worker start --pool "$POOL" --name "$(hostname)"
+    echo "UI: http://127.0.0.1:$PORT   (export PREFECT_API_URL=$PREFECT_API_URL for the command line; make down ends it)"
+    ;;
+down)
+    stop worker
+    stop server
+    ;;
+status)
+    for name in server worker; do
+        if alive "$name"; then echo "$name: up, process $(cat "$PREFECT_HOME/$name.pid")"; else echo "$name: down"; fi
+    done
+    ;;
+*)
+    sed -n '2,7p' "$0" | sed 's/^# \{0,1\}//'
+    exit 2
+    ;;
+esac
