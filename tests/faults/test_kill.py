@@ -27,7 +27,9 @@ def test_a_run_killed_at_a_random_moment_and_run_again_gives_the_bytes_of_an_unb
     whole = timed(unbroken, said)
     unbroken.require_finished()
     killed = 0
-    for _ in range(MOMENTS):
+    for _ in range(2 * MOMENTS):  # a run may end before its moment has come
+        if killed == MOMENTS:
+            break
         unbroken.afresh()
         run = runs.start(unbroken.config, said)
         run.join(draw.uniform(0, whole))
@@ -37,7 +39,7 @@ def test_a_run_killed_at_a_random_moment_and_run_again_gives_the_bytes_of_an_unb
         again.join()
         assert again.exitcode == 0, said.read_text()
         unbroken.require_finished()
-    assert killed >= MOMENTS * 3 // 4, "most runs ended before they were killed"
+    assert killed == MOMENTS
     tally.record("kill -9 of the run at a random moment", killed, "same bytes after one more run")
 
 
