@@ -1,8 +1,8 @@
 """A bucket of three datasets on an S3 server: `infra/s3/test.sh .venv/bin/python -m benchmarks.studies.bucket`.
 
-CIFAR-10 (a JPEG copy, 20,000 pictures) and traffic signs as shards, and a tree of ImageNet pictures of 224 px with bad
-ones among them. Four runs of the command over it: the first, one with nothing to do, one with one new shard, and one with
-one changed parameter of one dataset. Times are of the whole command, the start of Python and of its Prefect server
+CIFAR-10 (a JPEG copy, its first shards) and traffic signs as shards, and a tree of ImageNet pictures of 224 px with bad
+ones among them. Four runs of the command over it: the first, one with nothing to do, one with one new shard, and one
+with one changed parameter of one dataset. Times are of the whole command, the start of Python and of its Prefect server
 included; what each run did is told by itself.
 """
 
@@ -45,10 +45,10 @@ def fill() -> None:
     first = sorted((DATA / "imagenette224").glob("imagenette224-train-*.tar.gz"))[0]
     for key, parts in group(members(first.read_bytes(), first.name, 1 << 30)):
         found = {extension: data or b"" for extension, data in parts}
-        bucket.write(f"church-and-tench/{names[int(found['cls'])].replace(' ', '-')}/{key}.jpg", found["jpg"])
+        bucket.write(f"objects/{names[int(found['cls'])].replace(' ', '-')}/{key}.jpg", found["jpg"])
     whole = bytes(found["jpg"])
     for name, make in BAD.items():
-        bucket.write(f"church-and-tench/{name}", make(whole))
+        bucket.write(f"objects/{name}", make(whole))
     bucket.write("datasets.yaml", listed({}))
 
 
@@ -57,7 +57,7 @@ def listed(changed: dict[str, Any]) -> bytes:
     entries = [
         {"name": "cifar10", "job": {"method": {"kind": "error-minimizing", "form": "class-wise"}}},
         {"name": CHANGED, "job": changed},
-        {"name": "trees", "url": "church-and-tench"},
+        {"name": "objects"},
     ]
     return json.dumps({"datasets": entries}).encode()
 
