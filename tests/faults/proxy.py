@@ -122,6 +122,8 @@ class FaultProxy:
             await self._answer(request, self.plan.fault(request), writer)
         except (OSError, asyncio.IncompleteReadError):  # one of the two ends is gone: so is the other for its peer
             _reset(writer)
+        except asyncio.CancelledError:  # the proxy ends in the middle of a slow answer
+            _reset(writer)
         finally:
             writer.close()
 
