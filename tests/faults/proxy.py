@@ -56,13 +56,12 @@ class Plan:
 
     def fault(self, request: Request) -> str | None:
         """The fault for this request, or None; it is counted."""
-        drawn = self._random.random()
-        if sum(self.done.values()) >= self.most or not self.only(request):
+        fitting = {kind: rate for kind, rate in self.rates.items() if _fits(kind, request)}
+        if not fitting or not self.only(request) or sum(self.done.values()) >= self.most:
             return None
-        for kind, rate in self.rates.items():
+        drawn = self._random.random()  # once for each request that could suffer: how many do is up to the seed
+        for kind, rate in fitting.items():
             if drawn < rate:
-                if not _fits(kind, request):
-                    return None
                 self.done[kind] += 1
                 return kind
             drawn -= rate

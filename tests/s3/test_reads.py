@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from infra import bucket
 from infra.errors import StorageError
 from infra.storage import Folder
 from tests.faults.proxy import Plan
@@ -78,17 +79,21 @@ def test_an_object_whose_etag_is_no_md5_is_read_all_the_same(s3, options):
     assert Folder(PLACE).read("a") == data
 
 
-def test_a_server_whose_etags_are_not_its_objects_md5s_is_believed_after_a_second_look(s3, monkeypatch):
-    from infra import bucket
-
+def test_etags_that_are_no_md5s_are_believed_after_a_second_look(s3, monkeypatch):
     Folder(PLACE).write("a", b"text")
-    calls = []
-    monkeypatch.setattr(bucket, "_promised", lambda answer, otherwise: calls.append(1) or "0" * 32)
-    place = Folder(PLACE)
-    assert place.read("a") == b"text"
-    assert len(calls) == 2
-    assert place.read("a") == b"text"
-    assert len(calls) == 2
+    monkeypatch.setattr(bucket, "_promised", lambda answer: "0" * 32)
+    assert Folder(PLACE).read("a") == b"text"
+
+
+def test_where_etags_are_md5s_other_bytes_are_an_error_though_they_come_twice(s3, proxied):
+    Folder(PLACE).write("a", b"text")
+    proxy = proxied(Plan(rates={"garbled": 1.0}, only=of_a))
+    Folder(PLACE).write("b", b"other")
+    assert Folder(PLACE).read("b") == b"other"
+    with pytest.raises(StorageError, match="s3://originals/x/a: its bytes are not") as caught:
+        Folder(PLACE).read("a")
+    assert caught.value.transient
+    assert proxy.plan.done["garbled"] == 3
 
 
 def test_an_empty_object_is_read(s3):
