@@ -18,7 +18,12 @@ READS = ("truncated", "garbled")  # done to the body of an answer to GET
 WRITES = ("swallowed", "garbled upload")  # done to what changes something
 ANY = ("500", "503", "reset", "slow")
 KINDS = (*ANY, *READS, *WRITES)
-_ERRORS = {"500": ("Internal Server Error", "InternalError"), "503": ("Slow Down", "SlowDown")}
+# Statuses that the proxy answers with; the last is no fault but a server that can't do what was asked.
+_ERRORS = {
+    "500": ("Internal Server Error", "InternalError"),
+    "503": ("Slow Down", "SlowDown"),
+    "501": ("Not Implemented", "NotImplemented"),
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Plan:
     only: Callable[[Request], bool] = lambda request: True
 
     def __post_init__(self) -> None:
-        unknown = set(self.rates) - set(KINDS)
+        unknown = set(self.rates) - {*KINDS, *_ERRORS}
         if unknown:
             raise ValueError(f"no such faults: {unknown}")
         self._random = random.Random(self.seed)
@@ -73,7 +78,7 @@ def _fits(kind: str, request: Request) -> bool:
         return request.method == "GET" and request.of_object
     if kind == "garbled upload":
         return bool(request.body) and request.method == "PUT"
-    return kind in ANY or request.method in ("PUT", "POST", "DELETE")
+    return kind in ANY or kind in _ERRORS or request.method in ("PUT", "POST", "DELETE")
 
 
 class FaultProxy:

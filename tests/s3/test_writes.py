@@ -79,6 +79,18 @@ class TestConditions:
         assert proxy.plan.done["swallowed"] == 1
         assert place.create("a", b"mine") is False
 
+    def test_a_server_without_conditions_is_looked_at_before_and_after(self, s3, proxied):
+        conditional = lambda request: {"if-match", "if-none-match"} & set(request.headers)  # noqa: E731
+        proxy = proxied(Plan(rates={"501": 1.0}, only=conditional))
+        place = Folder(PLACE)
+        assert place.create("a", b"one") is True
+        assert place.create("a", b"two") is False
+        seen = fingerprint(place.info("a"))
+        assert place.replace("a", b"three", seen) is True
+        assert place.replace("a", b"four", seen) is False
+        assert place.read("a") == b"three"
+        assert proxy.plan.done["501"] == 2, "a 501 was tried again, or no condition was sent"
+
     def test_an_object_is_replaced_as_long_as_it_is_the_one_seen(self, s3):
         place = Folder(PLACE)
         place.write("a", b"one")
