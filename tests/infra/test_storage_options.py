@@ -1,6 +1,8 @@
 """The file of options: which prefix fits, what is refused, and what s3fs is told."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import s3fs
@@ -188,3 +190,13 @@ class TestS3fs:
         found = s3fs_options(PlaceOptions(read_timeout=5, extra={"StorageClass": "GLACIER"}))
         assert found["config_kwargs"] == {**mine, "read_timeout": 5}
         assert found["s3_additional_kwargs"] == {"ACL": "private", "StorageClass": "GLACIER"}
+
+
+def test_the_examples_of_the_page_are_valid(given):
+    text = (Path(__file__).parents[2] / "docs" / "storage.md").read_text()
+    blocks = re.findall(r"```yml\n(.*?)```", text, flags=re.DOTALL)
+    assert blocks
+    for number, block in enumerate(blocks):
+        given(block, f"{number}.yml")
+        assert place_options("s3://pictures-protected/train/x").part_size == 100 << 20
+        assert place_options("s3://pictures/x").requester_pays

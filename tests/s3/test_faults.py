@@ -1,5 +1,6 @@
 """Protect runs through faults of network and server: the right bytes, or a clear error and nothing published."""
 
+import itertools
 import threading
 import time
 
@@ -103,6 +104,32 @@ def test_bytes_that_are_always_wrong_are_never_published(s3, bucket, proxied):
     assert "x/manifest.json" not in published
     assert "x/train-000003.tar" not in published
     tally.record("garbled, each time", proxy.plan.done["garbled"], "clear error, nothing published")
+
+
+def test_bytes_that_change_on_the_way_where_no_md5_tells_are_told_by_the_shards_hash(s3, bucket, proxied):
+    """The ETag of an upload in parts is no MD5, so the first to notice is the hash that the index keeps."""
+    config, expected = bucket
+    key = "x/train-000003.tar"
+    in_one_part(s3, key)
+    reads = itertools.count()
+    later = lambda request: request.target.endswith(f"originals/{key}") and next(reads) > 0  # noqa: E731
+    proxy = proxied(Plan(rates={"garbled": 1.0}, most=1, only=later))
+    problem = attempt(config)
+    assert "train-000003.tar changed since it was indexed" in problem
+    assert "x/train-000003.tar" not in objects(s3, "published")
+    assert attempt(config) == ""
+    assert proxy.plan.done["garbled"] == 1
+    finished(s3, expected)
+    tally.record("garbled, without an MD5", 1, "clear error, then same bytes in run 2")
+
+
+def in_one_part(s3, key, bucket="originals"):
+    """Put an object again by an upload in parts."""
+    data = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+    given = {"Bucket": bucket, "Key": key, "UploadId": upload}
+    part = s3.upload_part(**given, PartNumber=1, Body=data)
+    s3.complete_multipart_upload(**given, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
 
 
 @pytest.mark.parametrize("moment", [0.3, 1.0, 2.0])
