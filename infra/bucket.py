@@ -25,7 +25,8 @@ _FAILED = {"PreconditionFailed", "412", "NoSuchKey"}  # the last: what If-Match 
 _PUT_TRIES = 5
 _READ_TRIES = 3
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_md5_less: "weakref.WeakSet[Any]" = weakref.WeakSet()  # filesystems whose server's ETags have turned out to be no MD5
+# Buckets, by filesystem, in which an ETag has been the MD5 of its object: there, another MD5 means other bytes.
+_with_md5: "weakref.WeakKeyDictionary[Any, set[str]]" = weakref.WeakKeyDictionary()
 
 
 def read(fs: Any, path: str) -> bytes:
@@ -41,7 +42,7 @@ def read(fs: Any, path: str) -> bytes:
 async def _read(fs: Any, path: str) -> bytes:
     bucket, key, version = fs.split_path(path)
     which = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
-    doubted = b""
+    doubted = ""
     for attempt in range(_READ_TRIES):
         answer = await fs._call_s3("get_object", **which)
         try:
@@ -55,21 +56,22 @@ async def _read(fs: Any, path: str) -> bytes:
                 raise
             await asyncio.sleep(_pause(attempt))
             continue
-        found = hashlib.md5(data, usedforsecurity=False).digest()
-        if fs in _md5_less or found.hex() == _promised(answer, found.hex()):
-            return data
-        if found == doubted:  # twice the same: it is the ETag that is something else
-            _md5_less.add(fs)
+        found = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        promised = _promised(answer)
+        if promised == found:
+            _with_md5.setdefault(fs, set()).add(bucket)
+        known = bucket in _with_md5.get(fs, ())
+        if promised in (found, None) or (found == doubted and not known):  # or the ETag is something else here
             return data
         doubted = found
-    raise OSError(errno.EIO, "its bytes come out differently each time")
+    raise OSError(errno.EIO, "its bytes are not those that its ETag tells of")
 
 
-def _promised(answer: Mapping[str, Any], otherwise: str) -> str:
-    """The MD5 that the answer's ETag is, `otherwise` where it can't be one: parts, encryption by keys."""
+def _promised(answer: Mapping[str, Any]) -> str | None:
+    """The MD5 that the answer's ETag is, None where it can't be one: an upload in parts, encryption by keys."""
     etag = bare(answer.get("ETag"))
     other = answer.get("SSECustomerAlgorithm") or str(answer.get("ServerSideEncryption")).startswith("aws:kms")
-    return otherwise if other or not _MD5.fullmatch(etag) else etag
+    return None if other or not _MD5.fullmatch(etag) else etag
 
 
 def create(fs: Any, path: str, data: bytes) -> bool | None:

@@ -100,13 +100,18 @@ def is_of_network(error: BaseException) -> bool:
 
 def answer_of(error: BaseException) -> tuple[str, int]:
     """Code and HTTP status of the S3 server's answer that s3fs made `error` of; ("", 0) when it is of another kind."""
-    answer: Any = getattr(error.__cause__, "response", None) or {}
+    answer = _answer(error)
     code = str(answer.get("Error", {}).get("Code", ""))
     return code, int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def _answer(error: BaseException) -> dict[str, Any]:
+    found: Any = getattr(error.__cause__, "response", None)
+    return found if isinstance(found, dict) else {}
+
+
 def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    if text in ("", "None"):  # some servers give a code and no message
-        text = answer_of(error)[0]
-    return (text or type(error).__name__).strip()
+    said = _answer(error).get("Error", {})
+    if said:  # some servers give a code and no message, and s3fs then says "None"
+        return str(said.get("Message") or said.get("Code")).strip()
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip()

@@ -86,6 +86,8 @@ mon data = $place/mon
 osd data = $place/osd
 osd crush update on start = false
 osd memory target = 1073741824
+# a killed gateway is missed for so many seconds, not for 30
+osd client watch timeout = 8
 bluestore block create = true
 bluestore block size = 10737418240
 [client.rgw]

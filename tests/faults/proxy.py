@@ -18,7 +18,12 @@ READS = ("truncated", "garbled")  # done to the body of an answer to GET
 WRITES = ("swallowed", "garbled upload")  # done to what changes something
 ANY = ("500", "503", "reset", "slow")
 KINDS = (*ANY, *READS, *WRITES)
-_ERRORS = {"500": ("Internal Server Error", "InternalError"), "503": ("Slow Down", "SlowDown")}
+# Statuses that the proxy answers with; the last is no fault but a server that can't do what was asked.
+_ERRORS = {
+    "500": ("Internal Server Error", "InternalError"),
+    "503": ("Slow Down", "SlowDown"),
+    "501": ("Not Implemented", "NotImplemented"),
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Plan:
     only: Callable[[Request], bool] = lambda request: True
 
     def __post_init__(self) -> None:
-        unknown = set(self.rates) - set(KINDS)
+        unknown = set(self.rates) - {*KINDS, *_ERRORS}
         if unknown:
             raise ValueError(f"no such faults: {unknown}")
         self._random = random.Random(self.seed)
@@ -56,13 +61,12 @@ class Plan:
 
     def fault(self, request: Request) -> str | None:
         """The fault for this request, or None; it is counted."""
-        drawn = self._random.random()
-        if sum(self.done.values()) >= self.most or not self.only(request):
+        fitting = {kind: rate for kind, rate in self.rates.items() if _fits(kind, request)}
+        if not fitting or not self.only(request) or sum(self.done.values()) >= self.most:
             return None
-        for kind, rate in self.rates.items():
+        drawn = self._random.random()  # once for each request that could suffer: how many do is up to the seed
+        for kind, rate in fitting.items():
             if drawn < rate:
-                if not _fits(kind, request):
-                    return None
                 self.done[kind] += 1
                 return kind
             drawn -= rate
@@ -74,7 +78,7 @@ def _fits(kind: str, request: Request) -> bool:
         return request.method == "GET" and request.of_object
     if kind == "garbled upload":
         return bool(request.body) and request.method == "PUT"
-    return kind in ANY or request.method in ("PUT", "POST", "DELETE")
+    return kind in ANY or kind in _ERRORS or request.method in ("PUT", "POST", "DELETE")
 
 
 class FaultProxy:
@@ -121,6 +125,8 @@ class FaultProxy:
             self.seen.append(request)
             await self._answer(request, self.plan.fault(request), writer)
         except (OSError, asyncio.IncompleteReadError):  # one of the two ends is gone: so is the other for its peer
+            _reset(writer)
+        except asyncio.CancelledError:  # the proxy ends in the middle of a slow answer
             _reset(writer)
         finally:
             writer.close()
