@@ -15,7 +15,7 @@ MISSING = "–"
 HOLDS_FROM, PARTLY_FROM = 0.8, 0.5
 TWO_DECIMALS = ("test_accuracy", "peak_test_accuracy", "train_accuracy", "seconds", "trigger_success")
 FOUR_DECIMALS = ("auc",)
-_FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")
+_FORMULA = re.compile(r"[=+\-@]")
 _PARTS = {"all": "", "protected": ", protected part alone", "clean": ", clean part alone"}
 
 Judgement = Literal["holds", "partly", "undone", "unknown"]
@@ -111,8 +111,8 @@ def display_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def spreadsheet_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """`display_frame` for a spreadsheet: a quote before each name that it would take for a formula and run."""
+    """`display_frame` for a spreadsheet: names on one line, with a quote before what it would take for a formula."""
     shown = display_frame(frame)
     for name in frame.select_dtypes("string").columns:
-        shown[name] = [f"'{text}" if _FORMULA.match(text) else text for text in shown[name]]
+        shown[name] = [f"'{text}" if _FORMULA.match(text) else text for text in map(one_line, shown[name])]
     return shown
