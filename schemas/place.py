@@ -16,4 +16,11 @@ def _without_credentials(url: str) -> str:
     return url
 
 
-Place = Annotated[str, Field(min_length=1), AfterValidator(_without_credentials)]
+def _told_apart(url: str) -> str:
+    # simplecache::s3://bucket is the place s3://bucket: whether two places are one could not be told any more.
+    if "::" in url:
+        raise ValueError(f"{url} chains file systems by ::, and can't be told from other places: name the place itself")
+    return url
+
+
+Place = Annotated[str, Field(min_length=1), AfterValidator(_without_credentials), AfterValidator(_told_apart)]

@@ -1,6 +1,7 @@
 """How numbers and names are written, once, so that the terminal, csv, markdown and html agree to the digit."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ MISSING = "–"
 HOLDS_FROM, PARTLY_FROM = 0.8, 0.5
 TWO_DECIMALS = ("test_accuracy", "peak_test_accuracy", "train_accuracy", "seconds", "trigger_success")
 FOUR_DECIMALS = ("auc",)
+_FORMULA = re.compile(r"[=+\-@]")
 _PARTS = {"all": "", "protected": ", protected part alone", "clean": ", clean part alone"}
 
 Judgement = Literal["holds", "partly", "undone", "unknown"]
@@ -106,3 +108,11 @@ def display_frame(frame: pd.DataFrame) -> pd.DataFrame:
         for name in frame.columns
     }
     return pd.DataFrame(columns, columns=frame.columns)
+
+
+def spreadsheet_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """`display_frame` for a spreadsheet: names on one line, with a quote before what it would take for a formula."""
+    shown = display_frame(frame)
+    for name in frame.select_dtypes("string").columns:
+        shown[name] = [f"'{text}" if _FORMULA.match(text) else text for text in map(one_line, shown[name])]
+    return shown

@@ -10,6 +10,7 @@ import numpy as np
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
+from infra.errors import one_line
 from infra.orchestration import RETRIES, log
 from infra.storage import Folder
 from schemas.bucket import BucketSummary
@@ -21,6 +22,7 @@ from tasks.report import protected, verdict
 from tasks.report.covered import covered_classes
 from tasks.report.display import records
 from tasks.report.findings import findings
+from tasks.report.markdown import escape
 from tasks.report.write import write_report
 
 _SHOWN = 8
@@ -35,8 +37,9 @@ def write_evaluation(config: EvaluateConfig, runs: Sequence[VictimRun], context:
     covered = covered_classes(config, runs[0])
     record = write_report(folder, runs, told, _pictures(config), covered)
     found = findings(runs, covered)
-    text = "\n\n".join(verdict.sentences(found, told))
-    create_markdown_artifact(text, key="verdict", description=f"What the protection of {context.title} is worth")
+    text = "\n\n".join(map(escape, verdict.sentences(found, told)))
+    title = escape(one_line(context.title))
+    create_markdown_artifact(text, key="verdict", description=f"What the protection of {title} is worth")
     rows = [{str(name): _plain(value) for name, value in row.items()} for row in records(found.summary)]
     create_table_artifact(rows, key="victims-by-countermeasure", description="Mean over seeds, accuracies in percent")
     if "://" in record.report:
@@ -72,7 +75,7 @@ def _with_sizes(config: EvaluateConfig, context: ReportContext) -> ReportContext
 
 
 def _plain(value: object) -> str | int | float | None:
-    """A value that JSON can hold."""
+    """A value that JSON can hold; in a text, nothing that the UI would make a link of."""
     if isinstance(value, float | np.floating):
         return None if np.isnan(value) else round(float(value), 4)
-    return int(value) if isinstance(value, int | np.integer) else str(value)
+    return int(value) if isinstance(value, int | np.integer) else one_line(str(value)).replace("](", "] (")

@@ -12,7 +12,7 @@ from schemas.evaluate import ReportRecord, VictimRun
 from schemas.report import ReportContext
 from tasks.report.classes import Covered
 from tasks.report.detail_gallery import class_pictures, face_pictures, suite_pictures, trigger_pictures
-from tasks.report.display import display_frame
+from tasks.report.display import spreadsheet_frame
 from tasks.report.findings import Findings, findings
 from tasks.report.frame import curves
 from tasks.report.gallery import Picture, confusion_pictures, curve_pictures, grid_pictures
@@ -68,7 +68,7 @@ def _tables(runs: Sequence[VictimRun], found: Findings, covered: Covered) -> dic
         "per_class": per_class(runs, covered),
         **{name: table for name, table in measured.items() if len(table)},
     }
-    text = display_frame(found.frame).to_csv(index=False, lineterminator="\n")
+    text = spreadsheet_frame(found.frame).to_csv(index=False, lineterminator="\n")
     return {**{f"{name}.parquet": _parquet(table) for name, table in tables.items()}, "results.csv": text.encode()}
 
 

@@ -21,8 +21,11 @@ import glob
 import webdataset as wds
 
 shards = sorted(glob.glob("*.tar"))
-dataset = wds.WebDataset(shards, shardshuffle=False).decode("rgb8").to_tuple("png", "{label}")
+dataset = wds.WebDataset(shards, shardshuffle=False).decode("rgb8", only=["png", "{label}"]).to_tuple("png", "{label}")
 ```
+
+`only` matters where you don't trust whoever made the originals: without it webdataset unpickles members called `pyd`,
+`pkl` or `pickle`, and a pickle can run any program.
 
 Every sample has the members of the original, byte for byte, except the picture. `manifest.json` gives the shards
 with their sizes, hashes and counts, and the class names.

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-_LONGEST = 200
+LONGEST = 200  # characters of a label or of the name of a class
 
 
 def is_integer(label: str) -> bool:
@@ -30,7 +30,7 @@ def normalise(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     text = value.strip()
-    if not text or len(text) > _LONGEST or not text.isprintable():
+    if not text or len(text) > LONGEST or not text.isprintable():
         return None
     return str(int(text)) if is_integer(text) else text
 

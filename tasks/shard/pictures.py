@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
+from tasks.shard.scans import has_more_scans
+
 # A picture of any other format is refused: some of Pillow's readers start other programs (EPS) or are seldom used.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 
@@ -35,7 +37,11 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _EXIF_ERRORS = (ArithmeticError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error)
+# Encoders write about ten. Each scan costs a walk over all pixels, however few bytes it has.
+_MOST_SCANS = 100
 _PNG_DEPTH = 24  # offset of the bit depth in a PNG, whose header is always its first chunk
+# Bytes that a pixel takes at most, packed or not, and that headers and texts may take.
+_PNG_PIXEL, _PNG_OTHERS = 8, 1 << 16
 
 
 class PictureError(ValueError):
@@ -103,6 +109,8 @@ def _open(data: bytes, max_pixels: int) -> Any:
         raise PictureError("it is a picture without pixels")
     if pixels > max_pixels:
         raise PictureError(f"it declares {image.width} x {image.height} pixels, more than the limit of {max_pixels}")
+    if image.info.get("progressive") and has_more_scans(data, _MOST_SCANS):
+        raise PictureError(f"it is a JPEG of more than {_MOST_SCANS} scans")
     return image
 
 
@@ -113,6 +121,8 @@ def _is_plain(image: Any, data: bytes) -> bool:
     if image.format == "PNG":
         # Pillow would have to decode a PNG to tell its orientation, so any hint of one goes the slow way.
         may_turn = any(chunk in data for chunk in _TURN_CHUNKS)
+        if len(data) > _PNG_PIXEL * image.width * image.height + _PNG_OTHERS:
+            return False  # Pillow stops when it has the pixels; libpng unpacks all that there is
         return data[_PNG_DEPTH] == 8 and not may_turn and not getattr(image, "is_animated", False)
     may_turn = any(field in image.info for field in _TURN_FIELDS)
     return image.format == "JPEG" and not (may_turn and _orientation(image) in _TURNS)

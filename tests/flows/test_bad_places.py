@@ -25,6 +25,12 @@ class TestPlaces:
             ("source", ".", "private", ("workspace", "lies in the destination")),
             ("source", "source/../source/", "private", ("destination", "source", "never written to")),
             ("source", "link", "private", ("destination", "source", "never written to")),
+            ("source", "link/protected", "private", ("destination", "source", "never written to")),
+            ("link", "source", "private", ("destination", "source", "never written to")),
+            ("link/*.tar", "source", "private", ("destination", "source", "never written to")),
+            ("source", "protected", "link/private", ("workspace", "source", "never written to")),
+            ("source", "protected/", "protected//.", ("workspace", "is the destination", "private place")),
+            ("source", "./protected", "x/../protected/private/", ("workspace", "lies in the destination")),
             ("source/*.tar", "source", "private", ("destination", "source", "never written to")),
             ("source/*.tar", "protected", "source", ("workspace", "source", "never written to")),
             ("*/*.tar", "protected", "private", ("destination", "source", "never written to")),
@@ -41,6 +47,45 @@ class TestPlaces:
         line = refuse(cli, places, 2, *needles, command=(command, *paths[:2], "--workspace", paths[2]))
         assert paths[1] in line or paths[2] in line
         assert not places.workspace.exists()
+
+    @pytest.mark.parametrize("written", ["file://{}", "local://{}", "{}/", "{}//", "{}/.", "file://{}/x/.."])
+    def test_one_place_has_many_spellings(self, cli, places, written):
+        places.put("a.tar", shard(4))
+        destination = written.format(places.root / "protected")
+        for source, workspace in (
+            (places.source, places.root / "protected"),
+            (places.source, places.root / "protected" / "private"),
+            (places.root / "protected", places.workspace),
+        ):
+            command = ("protect", source, destination, "--workspace", workspace)
+            refuse(cli, places, 2, "protected", "give", command=command)
+
+    @pytest.mark.parametrize("field", ["destination", "workspace", "source"])
+    def test_a_chain_of_file_systems_hides_no_place(self, cli, places, field):
+        places.put("a.tar", shard(4))
+        named = {name: str(getattr(places, name)) for name in ("source", "destination", "workspace")}
+        named[field] = f"simplecache::file://{named['source']}"
+        command = ("protect", named["source"], named["destination"], "--workspace", named["workspace"])
+        refuse(cli, places, 2, "chains file systems", command=command)
+
+    def test_an_address_with_credentials_is_refused_and_not_shown(self, cli, places):
+        places.put("a.tar", shard(4))
+        address = "s3://NAME:hunter2hunter2@bucket/x"
+        for command in (
+            ("protect", address, places.destination, "--workspace", places.workspace),
+            ("protect", places.source, address, "--workspace", places.workspace),
+            ("protect", places.source, places.destination, "--workspace", address, "--debug"),
+            ("verify", address, "--clean", places.source),
+            ("verify", places.destination, "--clean", address),
+            ("status", address),
+            ("report", address),
+            ("inspect", f"{address}/a.tar"),
+            ("plan", address, places.destination, "--debug"),
+        ):
+            said = cli(*command)
+            assert said.status == 2, said
+            assert "hunter2" not in said.out + said.err
+            assert "it has credentials in it" in said.err
 
     def test_a_public_dataset_is_not_written_to_either(self, cli, places):
         places.put("a.tar", shard(4))

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import re
 import tarfile
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
 
 from tests.flows.cli_helpers import Places
 from tests.tasks.shard.helpers import picture
@@ -18,6 +20,13 @@ HOSTILE = (
     "-rf *",
     "| a | **b** | \x1b[31m",
 )
+
+
+def artifacts() -> list[str]:
+    """Texts and descriptions of the artifacts that the server keeps."""
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts()
+    return [str(text) for each in found for text in (each.data, each.description) if text]
 
 
 class TestHostileNames:
@@ -56,6 +65,12 @@ class TestHostileNames:
         assert "<img src=x" not in html
         with (report.parent / "results.csv").open() as file:
             assert [len(set(map(len, list(csv.reader(file)))))] == [1]
+        texts = artifacts()
+        assert texts
+        for text in texts:
+            assert "<b>" not in text
+            assert "<img" not in text
+            assert not re.search(r"(?<!\\)\]\(", text)
         listed = cli("report", hostile.workspace)
         assert listed.out.isascii() or "\x1b" not in listed.out
         assert listed.out.count("\n") == 2

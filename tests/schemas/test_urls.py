@@ -122,3 +122,10 @@ def test_no_folder_is_opened_by_one(url):
         Folder(url).read("x")
     for part in (SECRET, SECRET.replace("/", "")):
         assert part not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["simplecache::s3://bucket/x", "filecache::/data/x", "dir::x", "zip://a::s3://b/c.zip"])
+@pytest.mark.parametrize(("model", "others", "field"), FIELDS, ids=lambda each: getattr(each, "__name__", str(each)))
+def test_no_place_is_named_by_a_chain_that_hides_which_it_is(model, others, field, url):
+    with pytest.raises(ValidationError, match="can't be told from other places: name the place itself"):
+        model.model_validate({**others, field: url})

@@ -4,6 +4,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 
+from infra.errors import one_line
+from tasks.shard.labels import LONGEST
+
 _UNSAFE_IN_KEY = re.compile(r"[^A-Za-z0-9_-]")
 _UNSAFE_IN_FILE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -11,6 +14,13 @@ _UNSAFE_IN_FILE = re.compile(r"[^A-Za-z0-9._-]")
 def text_digest(text: str) -> bytes:
     """SHA-256 of any text, names that are no valid Unicode among them."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def class_names(written: Iterable[object]) -> tuple[str, ...] | None:
+    """Names of classes by index, each on one line; None where two would read the same, or one is empty or too long."""
+    names = tuple(one_line(str(name)) for name in written)
+    fit = len(set(names)) == len(names) and all(0 < len(name) <= LONGEST for name in names)
+    return names if names and fit else None
 
 
 def hashed_order(texts: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Parquet files in the Hugging Face image layout: a row a sample, the encoded picture in a column."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import JsonValue
 
-from infra.errors import DataError, one_line
+from infra.errors import DataError
 from infra.storage import fingerprint
 from infra.storage_errors import storage_errors
 from schemas.dataset import ShardUnit, SourcePlan, SourceSpec
@@ -70,7 +70,7 @@ def read(spec: SourceSpec, unit: ShardUnit) -> Iterator[Sample | Reject]:
     arguments: Any = unit.arguments
     with _opened(unit.url) as table:
         columns = _columns(table.schema_arrow, spec, unit.url)
-        for index, row in _rows(table, columns, arguments["start"], arguments["stop"], unit.url):
+        for index, row in _rows(table, columns, arguments["start"], arguments["stop"], unit.url, spec.max_shard_bytes):
             yield _sample(f"{arguments['stem']}-{index:09d}", f"{unit.url}[{index}]", row, columns)
 
 
@@ -86,7 +86,7 @@ def _opened(url: str) -> Iterator[pq.ParquetFile]:
 
 
 def _rows(
-    table: pq.ParquetFile, columns: _Columns, start: int, stop: int, url: str
+    table: pq.ParquetFile, columns: _Columns, start: int, stop: int, url: str, max_bytes: int
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """(row number, row) for the rows start..stop, from the row groups that hold them."""
     first, groups, at = 0, [], 0
@@ -97,6 +97,7 @@ def _rows(
         elif at < stop:
             groups.append(number)
         at += size
+    _require_small(table, groups, max_bytes, url)
     wanted = [columns.image, columns.label, *columns.scalars]
     index = first
     for batch in table.iter_batches(_BATCH, row_groups=groups, columns=wanted):
@@ -108,6 +109,14 @@ def _rows(
         if index >= stop:
             return
     raise _damaged(url, f"it has {index} rows where {stop} were expected")
+
+
+def _require_small(table: pq.ParquetFile, groups: Iterable[int], max_bytes: int, url: str) -> None:
+    """Raise DataError for a row group that unpacks to more than `max_bytes`, as the file itself states."""
+    for number in groups:
+        if table.metadata.row_group(number).total_byte_size > max_bytes:
+            problem = f"row group {number} of {url} unpacks to more than {max_bytes} bytes"
+            raise DataError(problem, "raise max_shard_bytes if you trust it, or write smaller row groups")
 
 
 def _sample(key: str, source: str, row: dict[str, Any], columns: _Columns) -> Sample | Reject:
@@ -143,7 +152,7 @@ def _columns(schema: pa.Schema, spec: SourceSpec, url: str) -> _Columns:
     image = _choose(schema, spec.image_field, "image", _holds_pictures, url)
     label = _choose(schema, spec.label_field, "label", _holds_labels, url)
     scalars = [f.name for f in schema if f.name not in (image, label) and _is_scalar(f.type)]
-    return _Columns(image, label, tuple(scalars), _class_names(schema, label))
+    return _Columns(image, label, tuple(scalars), _class_names(schema, label, url))
 
 
 def _choose(schema: pa.Schema, field: str | None, usual: str, fits: Any, url: str) -> str:
@@ -174,14 +183,20 @@ def _is_scalar(kind: pa.DataType) -> bool:
     return other or _holds_labels(kind)
 
 
-def _class_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
+def _class_names(schema: pa.Schema, label: str, url: str) -> tuple[str, ...] | None:
     """Names of a Hugging Face ClassLabel, from the schema's metadata, or None."""
     try:
         feature = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][label]
         found = feature["names"]
     except (KeyError, TypeError, ValueError):
         return None
-    return tuple(one_line(str(name)) for name in found) if isinstance(found, list) and found else None
+    class_names = names.class_names(found) if isinstance(found, list) else None
+    if class_names is None and found:
+        problem = (
+            f"{url} states class names that are no list, or of which two read the same or one is empty or too long"
+        )
+        raise DataError(problem, "write it again with a name of its own for each class")
+    return class_names
 
 
 def _damaged(url: str, reason: object) -> DataError:

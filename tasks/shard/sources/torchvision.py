@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 from PIL import Image
 
-from infra.errors import ConfigurationError, DataError, one_line
+from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder, fingerprint
 from schemas.base import digest
 from schemas.dataset import ShardUnit, SourcePlan, SourceSpec
@@ -21,6 +21,7 @@ from tasks.shard.sources import names
 from tasks.shard.sources.listing import no_dataset, no_split
 
 SCHEME = "torchvision://"
+_UNCHECKED = frozenset(["LSUN", "LSUNClass"])
 _EXAMPLE = "name a class of torchvision.datasets, such as torchvision://CIFAR10?root=/data"
 
 
@@ -85,6 +86,9 @@ def _resolved(url: str, split: str) -> tuple[Any, dict[str, Any]]:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     kind = getattr(datasets, parts.netloc, None)
+    if parts.netloc in _UNCHECKED:
+        problem = f"torchvision's {parts.netloc} unpickles a file without checking it, which can run any program"
+        raise ConfigurationError(problem, "give its pictures as a folder CLASS/IMAGE")
     if not inspect.isclass(kind) or parts.netloc.startswith("_") or not hasattr(kind, "__getitem__"):
         raise ConfigurationError(f"torchvision has no dataset {parts.netloc}", _EXAMPLE)
     return kind, _arguments(kind, query, split, url)
@@ -165,9 +169,7 @@ def _require_classes(url: str, first: Any) -> None:
 
 def _class_names(dataset: Any) -> tuple[str, ...] | None:
     found = getattr(dataset, "classes", None)
-    if not isinstance(found, list | tuple) or len(set(map(str, found))) < len(found) or not found:
-        return None
-    return tuple(one_line(str(name)) for name in found)
+    return names.class_names(found) if isinstance(found, list | tuple) else None
 
 
 def _fingerprints(root: str | None) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from infra.errors import DataError, one_line
+from infra.errors import DataError
 from infra.storage import Folder, fingerprint, sha256
 from schemas.dataset import DatasetManifest, ShardRecord, ShardUnit, SourcePlan, SourceSpec
 from schemas.protect import ProtectedManifest
@@ -163,7 +163,7 @@ def _class_names(folder: Folder, shards: list[str]) -> tuple[str, ...] | None:
 
 
 def _names_from_json(data: bytes, url: str) -> tuple[str, ...]:
-    mend = 'write a list of names, or an object {"0": NAME, "1": NAME}, each name once'
+    mend = 'write a list of names, or an object {"0": NAME, "1": NAME}, each once and in 200 characters'
     try:
         found = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -171,6 +171,7 @@ def _names_from_json(data: bytes, url: str) -> tuple[str, ...]:
     if isinstance(found, dict):
         indices = [str(i) for i in range(len(found))]
         found = [found[i] for i in indices] if set(found) == set(indices) else None
-    if not isinstance(found, list) or not found or len({str(name) for name in found}) < len(found):
+    class_names = names.class_names(found) if isinstance(found, list) else None
+    if class_names is None:
         raise DataError(f"{url} is no list of class names", mend)
-    return tuple(one_line(str(name)) for name in found)
+    return class_names

@@ -1,17 +1,21 @@
 """A destination holds what is to be published and nothing else; a workspace and a destination belong together."""
 
+import io
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from infra.errors import ConfigurationError
 from infra.storage import TEMPORARY
 from schemas.coverage import Coverage
 from schemas.dataset import SourceSpec
 from schemas.fitted import NoiseRecord
-from schemas.noise import Application, NoiseBudget, Placement
+from schemas.noise import Application, ErrorMaximizing, NoiseBudget, Placement, RandomNoise
+from schemas.recipe import TinyRecipe
 from tests.tasks.rewrite.helpers import (
     CLASS_WISE,
     RANDOM,
@@ -24,7 +28,18 @@ from tests.tasks.rewrite.helpers import (
     tar_source,
 )
 
-METHODS = {"random": RANDOM, "two-phase": TWO_PHASE, "class-wise": CLASS_WISE}
+MAXIMIZING = ErrorMaximizing(
+    widths=(4, 8, 8, 8), training=TinyRecipe(epochs=1, batch_size=8), steps=2, max_rounds=1, batch_size=16
+)
+METHODS = {
+    "random": RANDOM,
+    "random class-wise": RandomNoise(form="class-wise"),
+    "two-phase": TWO_PHASE,
+    "joint": TWO_PHASE.model_copy(update={"procedure": "joint"}),
+    "class-wise": CLASS_WISE,
+    "maximizing": MAXIMIZING,
+    "maximizing class-wise": MAXIMIZING.model_copy(update={"form": "class-wise"}),
+}
 
 
 def secrets_of(config, source):
@@ -55,6 +70,20 @@ def test_a_destination_holds_shards_manifest_and_card_and_no_secret(tmp_path, me
     for what, secret in secrets.items():
         assert len(secret) >= 12, what
         assert [name for name, data in found.items() if secret.encode() in data] == [], what
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_the_headers_of_a_shard_tell_nothing_of_who_made_it_when_and_from_what(tmp_path, method):
+    config = config_of(tmp_path, folder_source(tmp_path / "in"), method)
+    protect_all(config)
+    for path in Path(config.destination).glob("*.tar"):
+        with tarfile.open(path) as archive:
+            assert archive.pax_headers == {}
+            for one in archive:
+                told = (one.uname, one.gname, one.uid, one.gid, one.mtime, one.mode, one.linkname, one.pax_headers)
+                assert told == ("unlearnable", "unlearnable", 0, 0, 0, 0o644, "", {})
+                if one.name.endswith(".png"):
+                    assert Image.open(io.BytesIO(archive.extractfile(one).read())).info == {}
 
 
 def test_tar_shards_that_are_used_in_place_are_published_without_a_word_of_their_place(tmp_path):
