@@ -9,10 +9,10 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contract check format bench studies lock clean
+.PHONY: help setup demo test test-ray lint types contract check format bench studies lock clean
 
 help: ## list what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## make .venv and install what requirements.lock pins
 
@@ -21,6 +21,9 @@ demo: $(STAMP) ## protect, evaluate and report on the embedded dataset
 
 test: $(STAMP) ## run the tests
 	$(BIN)/pytest
+
+test-ray: $(STAMP) ## run the tests on Ray and Dask clusters of this machine
+	$(BIN)/pytest -m ray tests/cluster
 
 lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -1,8 +1,9 @@
 """What makes a folder of shards a dataset: its manifest and its card, and nothing else beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import version
 
+from infra.errors import StorageError
 from infra.storage import Folder, encoded
 from schemas.dataset import DatasetManifest, ShardRecord, SourceSpec
 from schemas.fitted import NoiseRecord
@@ -20,7 +21,9 @@ def publish(
     protection = _protection(config, noise, shards)
     manifest = ProtectedManifest(job=job.job, dataset=_public(dataset, shards), protection=protection)
     keep = {shard.name for shard in shards} | {MANIFEST, CARD}
-    for name in destination.list():
+    found = destination.list()
+    _require_all(destination, shards, found)
+    for name in found:
         if name not in keep and name.endswith(".tar") and _is_ours(Folder(config.workspace), name):
             destination.delete(name)
     destination.sweep()
@@ -30,6 +33,14 @@ def publish(
     if destination.read_optional(MANIFEST) != encoded(manifest):
         destination.save(MANIFEST, manifest)
     return manifest
+
+
+def _require_all(destination: Folder, shards: Sequence[ProtectedShard], found: Collection[str]) -> None:
+    """Raise StorageError when a shard that is done is not there: a node of a cluster may have written to its own disk."""
+    lost = [shard.name for shard in shards if shard.name not in found]
+    if lost:
+        problem = f"{len(lost)} of {len(shards)} shards are done and not in {destination.url}, such as {lost[0]}"
+        raise StorageError(problem, "give a place that all machines of the run share, and run it again")
 
 
 def _is_ours(workspace: Folder, shard: str) -> bool:
