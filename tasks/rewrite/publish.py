@@ -36,7 +36,7 @@ def publish(
 
 
 def _require_all(destination: Folder, shards: Sequence[ProtectedShard], found: Collection[str]) -> None:
-    """Raise StorageError when a shard that is done is not there: a node of a cluster may have written to its own disk."""
+    """Raise StorageError when a shard that is done is not there: a node may have written it to a disk of its own."""
     lost = [shard.name for shard in shards if shard.name not in found]
     if lost:
         problem = f"{len(lost)} of {len(shards)} shards are done and not in {destination.url}, such as {lost[0]}"

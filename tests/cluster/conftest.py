@@ -7,18 +7,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
+from infra import progress
 from schemas.runner import RayRunner
+from tests.cluster.jobs import Counted
 
 _RAY = Path(sys.executable).parent / "ray"
-_SECONDS = 120
-MARK = "UNLEARNABLE_TEST_CLUSTER"
+_PATIENCE = 180  # seconds
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,43 @@ def nodes(prefect_server: None) -> Iterator[Nodes]:
             )
             stack.callback(_end, process)
             started.append(process)
-            time.sleep(10)
+            _wait_for(lambda: _answers(port), "the head")
         found = Nodes(f"127.0.0.1:{port}", tuple(started))
+        _wait_for(lambda: _alive(found.address) == len(started), "both nodes")
         yield found
+
+
+def _wait_for(ready: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + _PATIENCE
+    while not ready():
+        assert time.monotonic() < until, f"{what} of the cluster did not come up"
+        time.sleep(0.5)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _alive(address: str) -> int:
+    import ray
+
+    try:
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+        return sum(node["Alive"] for node in ray.nodes())
+    except ConnectionError:
+        return 0
+    finally:
+        ray.shutdown()
+
+
+@pytest.fixture
+def heard() -> Iterator[Counted]:
+    """What progress this process is told of."""
+    found = Counted()
+    progress.listen(found)
+    yield found
+    progress.listen(None)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
