@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-s3 test-faults lint audit types contract check format bench studies lock clean
+.PHONY: help setup demo up down test test-s3 test-faults test-ray lint audit types contract check format bench studies lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ test-s3: $(STAMP) ## run the S3 tests on a real server of their own (root)
 
 test-faults: $(STAMP) ## kill runs, fill disks, damage sources: the right bytes or a clear failure
 	$(BIN)/pytest -m faults tests/faults $(ARGS)
+
+test-ray: $(STAMP) ## run the tests on Ray and Dask clusters of this machine
+	$(BIN)/pytest -m ray tests/cluster $(ARGS)
 
 lint: $(STAMP) ## ruff: rules and format; hadolint and the compose schema for infra/
 	$(BIN)/ruff check .

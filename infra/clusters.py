@@ -24,6 +24,7 @@ from schemas.runner import ClusterRunner, DaskRunner, RayRunner
 # Only small records pass through Ray's object store; pictures go to storage.
 _OBJECT_STORE = 128 << 20
 _SERVER = "PREFECT_API_URL"
+_ANSWER = 10.0  # seconds
 
 
 def environment(runner: ClusterRunner, server: str) -> dict[str, str]:
@@ -49,6 +50,15 @@ def require_server(runner: ClusterRunner, server: str) -> None:
         _require_near(runner, server, [_host(runner.address)])
 
 
+def _require_answer(runner: ClusterRunner) -> None:
+    """Raise ConfigurationError when nobody listens at a cluster's address: the clients would try it for minutes."""
+    if runner.address is not None:
+        try:
+            socket.create_connection((_host(runner.address), int(runner.address.rpartition(":")[2])), _ANSWER).close()
+        except OSError as error:
+            raise _no_cluster(runner, error) from error
+
+
 def shortage(runner: ClusterRunner, nodes: Iterable[dict[str, float]]) -> str | None:
     """What is wrong when none of the nodes, each with what it has, can do a task; None when one can.
 
@@ -72,6 +82,7 @@ def ray_cluster(runner: RayRunner, workers: int, server: str) -> Iterator[str | 
     """
     require_server(runner, server)
     ray = _imported("ray", "ray")
+    _require_answer(runner)
     with contextlib.ExitStack() as stack:
         place: dict[str, Any] = {"address": runner.address}
         if runner.address is None:
@@ -101,10 +112,11 @@ def ray_cluster(runner: RayRunner, workers: int, server: str) -> Iterator[str | 
 def dask_cluster(runner: DaskRunner, workers: int, server: str) -> Iterator[dict[str, Any]]:
     """A Dask cluster as prefect-dask takes it, one of its own where no address is given.
 
-    Raises ConfigurationError when Dask is not installed.
+    Raises ConfigurationError when Dask is not installed, or nobody listens at the address.
     """
     require_server(runner, server)
     distributed = _imported("distributed", "dask")
+    _require_answer(runner)
     if runner.address is not None:
         yield {"address": runner.address}
         return

@@ -1,8 +1,9 @@
 """What makes a folder of shards a dataset: its manifest and its card, and nothing else beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 
+from infra.errors import StorageError
 from infra.storage import Folder, encoded
 from schemas.dataset import DatasetManifest, ShardIndex, ShardRecord, SizeRange, SourceSpec
 from schemas.fitted import NoiseRecord
@@ -29,7 +30,9 @@ def publish(
         orphans=tuple(shard.name for shard in orphans),
         protection=_protection(config, noise, everything),
     )
-    removed = _remove_others(destination, workspace, {shard.name for shard in everything})
+    found = destination.list()
+    _require_all(destination, everything, found)
+    removed = _remove_others(destination, workspace, found, {shard.name for shard in everything})
     for name in set(dataset.gone) & set(removed):
         workspace.delete(f"dataset/index/{name}.json")  # told once; there is nothing left to tell of
     destination.sweep()
@@ -47,6 +50,14 @@ def _orphans(workspace: Folder, dataset: DatasetManifest) -> list[ProtectedShard
     return [marker for marker in found if marker is not None]
 
 
+def _require_all(destination: Folder, shards: Sequence[ProtectedShard], found: Collection[str]) -> None:
+    """Raise StorageError when a shard that is done is not there: a node may have written it to a disk of its own."""
+    lost = [shard.name for shard in shards if shard.name not in found]
+    if lost:
+        problem = f"{len(lost)} of {len(shards)} shards are done and not in {destination.url}, such as {lost[0]}"
+        raise StorageError(problem, "give a place that all machines of the run share, and run it again")
+
+
 def _sizes(workspace: Folder, dataset: DatasetManifest) -> dict[str, SizeRange | None]:
     """Picture sizes by name of the source shard, of those that are gone too."""
     earlier = {name: workspace.load(f"dataset/index/{name}.json", ShardIndex) for name in dataset.gone}
@@ -54,10 +65,10 @@ def _sizes(workspace: Folder, dataset: DatasetManifest) -> dict[str, SizeRange |
     return {**gone, **{record.name: record.sizes for record in dataset.shards}}
 
 
-def _remove_others(destination: Folder, workspace: Folder, keep: set[str]) -> tuple[str, ...]:
+def _remove_others(destination: Folder, workspace: Folder, found: Collection[str], keep: set[str]) -> tuple[str, ...]:
     """Remove shards that runs of this workspace wrote and that no longer belong there, with their markers."""
     ours = written(workspace)
-    removed = [name for name in destination.list() if name not in keep and name in ours]
+    removed = [name for name in found if name not in keep and name in ours]
     for name in removed:
         destination.delete(name)
     for name in ours - keep:

@@ -61,6 +61,8 @@ def walk(data: bytes, name: str, max_bytes: int) -> Iterator[Member]:
         if not count and not _has_header(plain):
             raise DataError(f"{name} is not a tar archive", "give .tar, .tar.gz or .tgz shards") from error
         raise _damaged(name, count) from error
+    if not count and len(plain) > tarfile.RECORDSIZE:  # an empty archive is that long at most: this was overwritten
+        raise _damaged(name, 0)
     if len(plain) < end + _BLOCK or plain.count(0, end) != len(plain) - end:
         raise _damaged(name, count)
 

@@ -1,0 +1,86 @@
+"""What clusters are told and asked before a task goes there."""
+
+import os
+import sys
+
+import pytest
+
+from infra import clusters
+from infra.errors import ConfigurationError
+from schemas.runner import DaskRunner, RayRunner
+
+HERE = "http://127.0.0.1:4200/api"
+FAR = "http://prefect.example:4200/api"
+SECRETS = ("UNLEARNABLE_KEY", "AWS_SECRET_ACCESS_KEY", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "RAY_AUTH_TOKEN")
+
+
+def test_workers_are_told_addresses_and_settings_and_no_secret(monkeypatch):
+    for name in SECRETS:
+        monkeypatch.setenv(name, f"the value of {name}")
+    told = clusters.environment(RayRunner(cores=3), FAR)
+    assert (told["PREFECT_API_URL"], told["OMP_NUM_THREADS"]) == (FAR, "3")
+    assert told["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] == "false"
+    assert (told["DO_NOT_TRACK"], told["RAY_USAGE_STATS_ENABLED"]) == (
+        os.environ["DO_NOT_TRACK"],
+        os.environ["RAY_USAGE_STATS_ENABLED"],
+    )
+    assert not set(SECRETS) & set(told)
+    assert not [value for value in told.values() if value.startswith("the value of")]
+
+
+def test_a_task_that_asks_for_no_gpu_sees_none():
+    assert clusters.environment(RayRunner(), FAR)["CUDA_VISIBLE_DEVICES"] == ""
+    assert "CUDA_VISIBLE_DEVICES" not in clusters.environment(RayRunner(gpus=0.5), FAR)
+
+
+@pytest.mark.parametrize("server", [HERE, "http://localhost:4200/api", "http://[::1]:4200/api"])
+@pytest.mark.parametrize(
+    "runner",
+    [RayRunner(address="192.0.2.200:6379"), RayRunner(address="ray://192.0.2.200:10001")]
+    + [DaskRunner(address=f"{scheme}192.0.2.200:8786") for scheme in ("", "tcp://", "tls://")],
+)
+def test_nodes_elsewhere_need_a_server_that_they_reach(runner, server):
+    with pytest.raises(ConfigurationError, match=r"node 192\.0\.2\.200 .* can't reach the Prefect server at .*name it"):
+        clusters.require_server(runner, server)
+    clusters.require_server(runner, FAR)
+
+
+@pytest.mark.parametrize("runner", [RayRunner(), RayRunner(address="127.0.0.1:6379"), DaskRunner()])
+def test_nodes_of_this_machine_reach_a_server_on_it(runner):
+    clusters.require_server(runner, HERE)
+
+
+def test_a_password_in_the_servers_address_is_refused_and_not_repeated():
+    with pytest.raises(ConfigurationError, match="holds a password") as caught:
+        clusters.require_server(RayRunner(), "http://me:hunter2@prefect.example/api")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_cluster_that_can_not_do_a_task_is_told_of():
+    runner = RayRunner(address="10.0.0.7:6379", cores=4, gpus=1, memory=1 << 30)
+    small, large = {"CPU": 8.0, "memory": 2.0**31}, {"CPU": 8.0, "memory": 2.0**31, "GPU": 2.0}
+    assert clusters.shortage(runner, [small, large]) is None
+    assert "has what a task asks for (CPU 4, GPU 1, memory 1.07374e+09)" in (clusters.shortage(runner, [small]) or "")
+    assert clusters.shortage(runner, []) is not None
+
+
+def test_a_cluster_of_this_machine_that_can_not_do_a_task_is_refused():
+    with pytest.raises(ConfigurationError, match=r"no node of the ray cluster .*GPU 1.*; ask for less"):
+        clusters.shortage(RayRunner(gpus=1), [{"CPU": 2.0}])
+
+
+def test_dask_is_asked_by_name_for_what_is_more_than_a_thread():
+    assert clusters.dask_resources(DaskRunner()) == {}
+    asked = DaskRunner(address="10.0.0.7:8786", cores=2, gpus=1, memory=1 << 20)
+    assert clusters.dask_resources(asked) == {"CPU": 2, "GPU": 1, "memory": 1 << 20}
+
+
+@pytest.mark.parametrize("extra", ["ray", "dask"])
+def test_a_runner_that_is_not_installed_names_its_extra(extra, monkeypatch):
+    monkeypatch.setitem(sys.modules, f"prefect_{extra}", None)
+    opened = {
+        "ray": lambda: clusters.ray_cluster(RayRunner(), 1, HERE),
+        "dask": lambda: clusters.dask_cluster(DaskRunner(), 1, HERE),
+    }[extra]
+    with pytest.raises(ConfigurationError, match=rf"install unlearnable\[{extra}\]"), opened():
+        pass
