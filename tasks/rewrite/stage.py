@@ -24,6 +24,7 @@ from tasks.noise import method as methods
 from tasks.noise.method import MakesNoise
 from tasks.rewrite import coverage, places, publish, redo
 from tasks.rewrite import shard as shards
+from tasks.shard.load import ChangedError
 
 
 @task(name="claim destination", task_run_name="claim {config.destination}", **RETRIES)
@@ -62,7 +63,7 @@ def rewrite_shard(
         failures.kept(job.workspace, "rewrite", shard.name),
         gpu_gate(pick_device(config.device).type if on_device else "cpu"),
     ):
-        marker = shards.rewrite(job, shard, _perturber(config, noise))
+        marker = _rewritten(job, shard, _perturber(config, noise))
         log(f"{marker.name}: {marker.samples} samples, {marker.protected} protected, {marker.seconds:.1f} s")
     progress.advance("rewrite", 1, marker.name)
     return marker
@@ -87,6 +88,15 @@ def publish_dataset(
 def _perturber(config: ProtectConfig, noise: NoiseRecord) -> MakesNoise:
     """The shards of a run share one: a source model is loaded and folded once."""
     return shards.make_perturber(config, noise, _key_of(config, noise))
+
+
+def _rewritten(job: shards.Job, shard: ShardRecord, noise: MakesNoise) -> ProtectedShard:
+    try:
+        return shards.rewrite(job, shard, noise)
+    except ChangedError:
+        # Its index may be what is wrong: without it the next run looks again, whatever the source's listing says.
+        job.workspace.delete(f"dataset/index/{shard.name}.json")
+        raise
 
 
 def _key_of(config: ProtectConfig, noise: NoiseRecord) -> BucketKey:

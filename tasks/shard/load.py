@@ -10,6 +10,10 @@ from tasks.shard.sources.listing import locate
 from tasks.shard.sources.members import Fields, parse
 
 
+class ChangedError(DataError):
+    """A shard's bytes are not the indexed ones: either they changed, or they were read wrongly when it was indexed."""
+
+
 def read_shard(manifest: DatasetManifest, record: ShardRecord) -> Iterator[Sample]:
     """The good samples of one shard, in order; their labels are among `manifest.labels`.
 
@@ -19,7 +23,7 @@ def read_shard(manifest: DatasetManifest, record: ShardRecord) -> Iterator[Sampl
     folder, name = locate(record.url)
     data = folder.read(name)
     if len(data) != record.bytes or sha256(data) != record.sha256:
-        raise DataError(f"shard {record.name} changed since it was indexed", "run it again")
+        raise ChangedError(f"shard {record.name} changed since it was indexed", "run it again")
     spec = manifest.source
     # Only a WebDataset source keeps its own members: in shards written from others the label is in `cls`.
     fields = Fields(spec.label_field, spec.image_field) if manifest.format == "webdataset" else Fields()

@@ -47,12 +47,13 @@ def members(data: bytes, name: str, max_bytes: int) -> list[Member]:
 def walk(data: bytes, name: str, max_bytes: int) -> Iterator[Member]:
     """The members that `members` gives, one by one: those before a damage come, and then its DataError."""
     plain = unpack(data, name, max_bytes)
-    count = 0
+    count, headers = 0, 0
     try:
         with tarfile.open(fileobj=io.BytesIO(plain), mode="r:", encoding="utf-8") as archive:
             for info in archive:
                 vars(archive)["members"].clear()  # each header would be kept, and a shard may hold little else
                 _require_progress(archive, info, len(plain))
+                headers += 1
                 if not info.isdir():
                     yield Member(info.name, _content(plain, info))
                     count += 1
@@ -61,7 +62,7 @@ def walk(data: bytes, name: str, max_bytes: int) -> Iterator[Member]:
         if not count and not _has_header(plain):
             raise DataError(f"{name} is not a tar archive", "give .tar, .tar.gz or .tgz shards") from error
         raise _damaged(name, count) from error
-    if not count and len(plain) > tarfile.RECORDSIZE:  # an empty archive is that long at most: this was overwritten
+    if not headers and len(plain) > tarfile.RECORDSIZE:  # an empty archive is that long at most: this was overwritten
         raise _damaged(name, 0)
     if len(plain) < end + _BLOCK or plain.count(0, end) != len(plain) - end:
         raise _damaged(name, count)

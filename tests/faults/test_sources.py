@@ -63,6 +63,24 @@ def test_a_shard_that_changes_between_its_index_and_its_rewriting_fails_the_run(
     tally.record(f"source shard {change} during a run", 1, "clear error, right bytes once it was whole")
 
 
+def test_a_shard_that_was_read_wrongly_when_it_was_indexed_is_indexed_again_by_the_next_run(job, monkeypatch):
+    """Nothing in the source tells of it: its listing is as it was, so only the marker's going makes the run look."""
+    from tasks.shard import index
+
+    fetch = index.webdataset.fetch
+
+    def garbled(unit):
+        data = fetch(unit)
+        return data.replace(b"text \xff", b"tixt \xff") if unit.name == ONE else data
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index.webdataset, "fetch", garbled)
+        with pytest.raises(DataError, match=r"train-000001\.tar changed since it was indexed"):
+            protect(job)
+    finished(job)
+    tally.record("bytes read wrongly for an index", 1, "clear error, right bytes in the next run")
+
+
 def test_a_shard_that_changes_while_it_is_indexed_is_not_taken_for_the_one_that_was_listed(job, monkeypatch):
     from tasks.shard import index
 
