@@ -1,7 +1,6 @@
 """Three buckets on any S3 server, a protect job in them, and what then lies there."""
 
 import contextlib
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,8 +92,3 @@ def environment(monkeypatch: Any, nowhere: Path, access: str, secret: str) -> No
 def _listed(client: Any, bucket: str) -> list[dict[str, Any]]:
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     return [one for page in pages for one in page.get("Contents", [])]
-
-
-def fresh_name() -> str:
-    """A name that no other test has."""
-    return f"t-{uuid.uuid4().hex[:12]}"
