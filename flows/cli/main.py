@@ -15,7 +15,7 @@ import typer
 
 from flows.cli import demo, evaluate, inspect, plan, protect, report, reproduce, status, verify
 from infra.errors import UnlearnableError, one_line
-from schemas.urls import redact
+from infra.redaction import redact
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # the base of all usage errors; typer does not export it
 _INTERRUPTED = 130
