@@ -1,6 +1,6 @@
 """Errors that a user can act on: each names the thing and the mend, in one line."""
 
-from schemas.urls import redact
+from infra.redaction import redact
 
 
 class UnlearnableError(Exception):

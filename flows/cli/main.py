@@ -28,7 +28,7 @@ from flows.cli import (
     verify,
 )
 from infra.errors import UnlearnableError, one_line
-from schemas.urls import redact
+from infra.redaction import redact
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # the base of all usage errors; typer does not export it
 _INTERRUPTED = 130

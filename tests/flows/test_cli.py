@@ -21,7 +21,7 @@ from tests.flows.cli_helpers import process, tree, unlearnable
 
 ROOT = Path(__file__).parents[2]
 
-COMMANDS = ("demo", "plan", "protect", "verify", "evaluate", "status", "report")
+COMMANDS = ("demo", "plan", "protect", "verify", "evaluate", "status", "inspect", "report")
 PROTECT_KEYS = {
     "samples",
     "protected",

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from infra.errors import ConfigurationError, DataError, StorageError
+from infra.redaction import redact
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
 from schemas.evaluate import EvaluateConfig
 from schemas.experiments import ReproduceConfig
 from schemas.protect import ProtectConfig
-from schemas.urls import has_credentials, redact
+from schemas.urls import has_credentials
 from schemas.victims import LinearProbeVictim
 
 SECRET = "wJalr/XUtn+FEMI"
