@@ -16,7 +16,7 @@ from benchmarks import _bench, _orchestrated
 from benchmarks._apart import apart
 from benchmarks._bench import Check, Times
 
-SHARDS, PICTURES, LEAST_SECONDS = 100, 250, 60
+SHARDS, PICTURES, LEAST_SECONDS = 100, 200, 60
 SIDES = ("flow", "plain")
 
 
