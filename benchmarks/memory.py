@@ -8,26 +8,14 @@ peak starts at what its parent held.
 """
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from typing import Any
 
 from benchmarks import _bench, _job
-from benchmarks._bench import ROOT, Check
+from benchmarks._apart import apart
+from benchmarks._bench import Check
 
 FORMS = {"class-wise": "class-wise", "sample-wise": "two-phase"}
-
-
-def apart(*command: str) -> str:
-    """Run _job.py with a Prefect of its own; what it prints."""
-    with tempfile.TemporaryDirectory() as home:
-        environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-        environment |= {"PREFECT_HOME": home, "PREFECT_LOGGING_LEVEL": "ERROR"}
-        whole = [sys.executable, "-m", "benchmarks._job", *command]
-        done = subprocess.run(whole, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    return done.stdout
 
 
 def measure(counts: tuple[int, int], repetitions: int) -> list[dict[str, Any]]:
@@ -35,13 +23,13 @@ def measure(counts: tuple[int, int], repetitions: int) -> list[dict[str, Any]]:
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for count in counts:
-            apart("shards", f"{folder}/{count}", str(count))
+            apart("_job", "shards", f"{folder}/{count}", str(count))
         for form in FORMS:
-            apart("protect", form, f"{folder}/{counts[0]}", f"{folder}/{form}-first")
+            apart("_job", "protect", form, f"{folder}/{counts[0]}", f"{folder}/{form}-first")
         for turn in range(repetitions):
             for form in FORMS:
                 for count in counts:
-                    told = apart("protect", form, f"{folder}/{count}", f"{folder}/{form}-{count}-{turn}")
+                    told = apart("_job", "protect", form, f"{folder}/{count}", f"{folder}/{form}-{count}-{turn}")
                     runs.append({"form": form, **json.loads(told.splitlines()[-1])})
     return runs
 

@@ -12,6 +12,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 
 from prefect import get_client, get_run_logger
 from prefect.blocks.system import Secret
+from prefect.cache_policies import NO_CACHE
 from prefect.client.base import ServerType, determine_server_type
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
@@ -33,6 +34,7 @@ RETRIES: dict[str, Any] = {
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(backoff_factor=1),
     "retry_jitter_factor": 0.5,
+    "cache_policy": NO_CACHE,  # done-markers tell what is done; a key of Prefect's would cost a hash of all parameters
 }
 
 

@@ -12,6 +12,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task
+from prefect.utilities.annotations import quote
 
 from infra import clusters, progress
 from infra.devices import pick_device, slots
@@ -53,9 +54,13 @@ def map_tasks(
         futures: list[PrefectFuture[Any]] = []
         ended: queue.SimpleQueue[int] = queue.SimpleQueue()
 
+        # Quoted, what tasks share is handed over as it is: Prefect would walk through all of it for each, in search of
+        # futures.
+        shared = {key: quote(value) for key, value in same.items()}
+
         def submit() -> None:
             number = len(futures)
-            future = crew.submit(task, {name: items[number], **same})
+            future = crew.submit(task, {name: items[number], **shared})
             futures.append(future)
             future.add_done_callback(lambda _: ended.put(number))
 

@@ -37,25 +37,27 @@ class ClassSets:
     """Makes the noise of samples from the sets: by class, and for a mixture by a keyed choice for each sample."""
 
     def __init__(self, source: NoiseSource):
-        self._source = source
+        self._spec, self._size, self._classes = source.spec, source.size, source.tensors["noise"].shape[1]
+        # [sets * classes, side, side, 3], laid out as pictures are: so a look-up is a copy of rows, and no more.
+        self._rows = source.tensors["noise"].flatten(0, 1).permute(0, 2, 3, 1).contiguous()
 
     def noise(self, batch: Batch) -> Tensor:
         """Noise int8 [B, S, S, 3] in 1/255 steps, within the budget."""
-        spec, size = self._source.spec, self._source.size
+        spec = self._spec
         patches = self._patches(batch)
-        places = keyed(spec.application.placement, batch.keys, size, spec.key)
-        full = patches if places is None else places.embed(patches)
-        return full.permute(0, 2, 3, 1)
+        places = keyed(spec.application.placement, batch.keys, self._size, spec.key)
+        return patches if places is None else places.embed(patches.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
     def _patches(self, batch: Batch) -> Tensor:
-        spec, sets, labels = self._source.spec, self._source.tensors["noise"], batch.labels.cpu()
+        """int8 [B, side, side, 3]."""
+        spec, rows = self._spec, batch.labels.cpu()
         mixture = spec.application.mixture
         if mixture == "two-sets":
-            which = [int(2 * spec.key.unit("mixture", name)) for name in batch.keys]
-            return sets[torch.tensor(which), labels]
-        if mixture == "with-uniform":
-            side = side_of(spec.application.placement, self._source.size)
-            draws = [uniform(spec.budget, side, spec.key.wide_seed("mixture", name)) for name in batch.keys]
-            both = sets[0][labels].to(torch.int16) + torch.stack(draws)  # int8 holds no sum of two epsilons of 64
-            return to_steps(both / 255, spec.budget)
-        return sets[0][labels]
+            rows = rows + self._classes * torch.tensor([int(2 * spec.key.unit("mixture", name)) for name in batch.keys])
+        found = self._rows.index_select(0, rows)
+        if mixture != "with-uniform":
+            return found
+        side = side_of(spec.application.placement, self._size)
+        draws = [uniform(spec.budget, side, spec.key.wide_seed("mixture", name)) for name in batch.keys]
+        both = found.permute(0, 3, 1, 2).to(torch.int16) + torch.stack(draws)  # int8 holds no sum of epsilons of 64
+        return to_steps(both / 255, spec.budget).permute(0, 2, 3, 1)

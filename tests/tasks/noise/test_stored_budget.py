@@ -43,7 +43,7 @@ def data():
 def change_of(wanted, noise, picture, height, width):
     """The change int64 [H, W, 3] of a stored picture that has `noise` in it, brought to another size."""
     larger = np.resize(picture, (height, width, 3)) if (height, width) != picture.shape[:2] else picture
-    laid = resize.to_picture(noise, height, width, wanted.budget)
+    laid = resize.to_pictures(noise[None], height, width, wanted.budget)[0]
     assert_within(wanted, laid.astype(np.int64))
     return resize.add(larger, laid).astype(np.int64) - larger
 

@@ -5,17 +5,23 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.errors import DataError
 from infra.keys import BucketKey
 from schemas.noise import MAX_EPSILON, NoiseBudget, RandomNoise
+from tasks.noise.fitted import Batch
+from tasks.noise.resize import to_pictures
 from tasks.rewrite import protect as module
 from tasks.rewrite.protect import Plan, chunk_length, protect
+from tasks.shard.pictures import encode_bgr
 from tasks.shard.samples import Sample
+from tasks.shard.scale import to_working
 from tasks.shard.tar import build
 from tests.tasks.noise.helpers import KEY, METHODS, fit, fit_data, perturber, spec_of
 from tests.tasks.rewrite.helpers import EIGHT_BIT, MODES, by_pillow, by_webdataset, picture
@@ -103,6 +109,40 @@ def test_any_picture_keeps_an_l2_budget_whatever_its_size(samples, epsilon, meth
     for sample, one in zip(samples, protect(iter(samples), plan_of(method, epsilon, norm="l2"), 3), strict=True):
         change = (by_pillow(sample.picture) - by_pillow(one.parts[sample.image][1])).astype(int)
         assert int((change**2).sum()) == one.squared_change <= epsilon**2
+
+
+def plainly(samples, plan):
+    """(key, members) as the documented rule gives them, a picture at a time and with nothing clever."""
+    for sample in samples:
+        before, made = by_pillow(sample.picture), None
+        height, width, _ = before.shape
+        if plan.noise_class(sample) is not None:
+            scaled = to_working(before.astype(np.uint8), plan.working_size)[None]
+            batch = Batch(torch.from_numpy(scaled), torch.tensor([plan.noise_class(sample)]), (plan.identity(sample),))
+            made = to_pictures(plan.noise.noise(batch).numpy(), height, width, plan.budget)[0].astype(np.int16)
+        after = np.clip(before + (0 if made is None else made), 0, 255).astype(np.uint8)
+        _, png = cv2.imencode(".png", np.ascontiguousarray(after[:, :, ::-1]))
+        parts = list(sample.parts)
+        parts[sample.image] = (".".join([*parts[sample.image][0].split(".")[:-1], "png"]), png.tobytes())
+        yield sample.key, tuple(parts)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(sample_lists(), st.integers(1, MAX_EPSILON), st.sampled_from(RANDOM), st.integers(8, 24), st.integers(1, 7))
+def test_blocks_of_pictures_become_what_each_becomes_alone(samples, epsilon, method, size, chunk):
+    half = plan_of(method, epsilon, size, covered=lambda sample: int(sample.key[-1]) % 2 == 0)
+    for plan in (half, plan_of(method, epsilon, size)):
+        done = protect(iter(samples), plan, chunk)
+        assert [(one.key, one.parts) for one in done] == list(plainly(samples, plan))
+
+
+def test_long_runs_of_one_size_among_others_become_what_each_becomes_alone():
+    sizes = [(16, 16)] * 300 + [(9, 16)] * 2 + [(16, 16)] * 40 + [(260, 260)] * 3
+    samples = [sample_of(f"k{i:03d}", "RGB jpeg", h, w, seed=i) for i, (h, w) in enumerate(sizes)]
+    plan = plan_of(RANDOM[0], 8, 16, covered=lambda sample: sample.key[-1] != "7")
+    done = list(protect(iter(samples), plan, 350))
+    assert [(one.key, one.parts) for one in done] == list(plainly(samples, plan))
+    assert [one.covered for one in done] == [sample.key[-1] != "7" for sample in samples]
 
 
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
@@ -204,12 +244,20 @@ def test_a_member_in_the_way_of_the_png_is_refused_by_name():
 
 
 def test_a_codec_that_changes_pixels_is_found_out(monkeypatch):
-    def lossy(rgb):
-        return picture("RGB", *rgb.shape[:2], seed=99)[0]
+    def gray(bgr):
+        return cv2.imencode(".png", bgr[:, :, 0])[1].tobytes()
 
-    monkeypatch.setattr(module, "encode_png", lossy)
-    with pytest.raises(DataError, match="does not decode to what was encoded"):
-        list(protect(iter([sample_of("k")]), plan_of(RANDOM[0]), 1))
+    def another(bgr):
+        return picture("RGB", *bgr.shape[:2], seed=99)[0]
+
+    wrong = [gray, another, lambda bgr: b"", lambda bgr: encode_bgr(bgr)[:-40], lambda bgr: encode_bgr(bgr[:-1])]
+    samples = [sample_of("first"), flat("other", 128), sample_of("last", "L")]
+    for defect in wrong:
+        for bad in range(3):
+            results = iter([defect if i == bad else encode_bgr for i in range(3)])
+            monkeypatch.setattr(module, "encode_bgr", lambda bgr, results=results: next(results)(bgr))
+            with pytest.raises(DataError, match=f"sample {samples[bad].key} does not decode to what was encoded"):
+                list(protect(iter(samples), plan_of(RANDOM[0]), 3))
 
 
 def test_noise_above_the_budget_is_found_out():

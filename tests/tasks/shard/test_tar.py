@@ -5,6 +5,7 @@ import tarfile
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from webdataset.writer import TarWriter
 
 from infra.errors import DataError
 from tasks.shard.tar import Member, build, group, members
@@ -195,6 +196,33 @@ def test_what_is_built_is_read_back(samples):
     assert data == build(listed)
     assert group(members(data, "a.tar", MAX)) == listed
     assert group(members(gzip.compress(data), "a.tar.gz", MAX)) == listed
+
+
+def by_tarwriter(listed):
+    """The same shard as webdataset writes it, a member at a time so that their order stays."""
+    stream = io.BytesIO()
+    options = {"user": "unlearnable", "group": "unlearnable", "mode": 0o644, "mtime": 0}
+    with TarWriter(stream, encoder=False, keep_meta=True, compress=False, **options) as writer:
+        for key, parts in listed:
+            for extension, data in parts:
+                writer.write({"__key__": key, extension: data})
+    return stream.getvalue()
+
+
+@settings(max_examples=200, deadline=None)
+@given(SAMPLES)
+def test_what_is_built_is_what_webdataset_writes(samples):
+    listed = [(key, tuple(parts.items())) for key, parts in samples.items()]
+    assert build(listed) == by_tarwriter(listed)
+
+
+@pytest.mark.parametrize(
+    "key", ["a" * 96, "a" * 97, "d/" * 48 + "a", "d/" * 200 + "a", "Bücher/Käse", "x y", "\udcff", "\x7f"]
+)
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 10_240, 70_000])
+def test_long_and_strange_names_and_any_size_are_written_as_webdataset_does(key, size):
+    listed = [(key, (("png", bytes(size)), ("cls", b"0"))), ("next", (("png", b"1"),))]
+    assert build(listed) == by_tarwriter(listed)
 
 
 @settings(max_examples=60, deadline=None)
