@@ -30,7 +30,7 @@ def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     options = s3fs_options(place_options(url)) if is_s3 else {}
     try:
         fs, path = url_to_fs(os.path.expanduser(url), **options)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, TypeError, AttributeError) as error:  # as filesystems raise on odd addresses
         mend = "give a path, or a URL such as s3://bucket/name"
         raise ConfigurationError(f"{url} names no place that can be reached: {error}", mend) from error
     if is_s3:

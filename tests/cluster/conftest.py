@@ -27,6 +27,7 @@ class Nodes:
     """Where a cluster is, and the processes that its nodes run in."""
 
     address: str
+    client_address: str
     processes: tuple[subprocess.Popen[bytes], ...]
 
     @property
@@ -63,7 +64,9 @@ def nodes(prefect_server: None) -> Iterator[Nodes]:
         stack.callback(patch.undo)
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
         own = ["--node-ip-address=127.0.0.1", "--num-cpus=1", "--object-store-memory=100000000"]
-        head = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={place}"]
+        client = free_port()
+        head = ["--head", f"--port={port}", f"--ray-client-server-port={client}", f"--temp-dir={place}"]
+        head.append("--include-dashboard=false")
         started = []
         for options in (head, [f"--address=127.0.0.1:{port}"]):
             command = [_RAY, "start", "--block", "--disable-usage-stats", *own, *options]
@@ -73,7 +76,7 @@ def nodes(prefect_server: None) -> Iterator[Nodes]:
             stack.callback(_end, process)
             started.append(process)
             _wait_for(lambda: _answers(port), "the head")
-        found = Nodes(f"127.0.0.1:{port}", tuple(started))
+        found = Nodes(f"127.0.0.1:{port}", f"ray://127.0.0.1:{client}", tuple(started))
         _wait_for(lambda: _alive(found.address) == len(started), "both nodes")
         yield found
 

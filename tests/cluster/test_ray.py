@@ -148,6 +148,12 @@ def test_victims_are_those_of_threads(nodes, heard, tmp_path):
     assert seen == [(run.method, run.test_accuracy, run.curve, run.inputs) for run in in_threads]
 
 
+def test_a_driver_elsewhere_goes_through_rays_client(nodes, heard):
+    found = looking(RayRunner(address=nodes.client_address), 3, 2)
+    assert [each["number"] for each in found] == [0, 1, 2]
+    assert heard.done == {"look": 3}
+
+
 def test_an_address_without_a_cluster_is_named():
     port = free_port()
     with pytest.raises(ConfigurationError, match=rf"no ray cluster at 127\.0\.0\.1:{port}: .*; see that it is up"):
