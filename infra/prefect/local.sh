@@ -22,7 +22,10 @@ alive() { # NAME: its process is there
 start() { # NAME COMMAND...: in the background, in a session of its own, so that `down` ends all that it started
     local name=$1
     shift
-    setsid nohup "$@" >>"$PREFECT_HOME/$name.log" 2>&1 </dev/null &
+    # A shell has what it starts in the background ignore Ctrl-C's signal, by which Prefect ends its own children.
+    setsid nohup "$BIN/python" -c \
+        'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' "$@" \
+        >>"$PREFECT_HOME/$name.log" 2>&1 </dev/null &
     echo $! >"$PREFECT_HOME/$name.pid"
 }
 stop() { # NAME
