@@ -1,11 +1,14 @@
 """The command line with a Ray cluster of its own: what it says, what it gives, and what it leaves behind."""
 
+import signal
 import subprocess
 import uuid
 
 import psutil
 import pytest
 
+from infra import clusters
+from schemas.runner import RayRunner
 from tests.flows.cli_helpers import SCRIPT, Places, Said, environment, process
 from tests.tasks.shard.helpers import shard
 
@@ -23,6 +26,18 @@ def left(mark: str) -> list[str]:
         except psutil.Error:
             continue
     return found
+
+
+def test_the_process_ends_on_sigterm_in_its_own_way(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", uuid.uuid4().hex)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with clusters.ray_cluster(RayRunner(), 1, "http://127.0.0.1:4200/api") as lacking:
+            assert lacking is None
+            assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_run_ends_with_its_cluster_and_says_one_thing_on_stdout(tmp_path):
