@@ -95,11 +95,11 @@ def ray_cluster(runner: RayRunner, workers: int, server: str) -> Iterator[str | 
                 "include_dashboard": False,
                 "_temp_dir": stack.enter_context(kept),
             }
-        stack.enter_context(_own_signals())
+        told = {"env_vars": environment(runner, server)}
         try:
-            # No line of a worker's on stdout, which is the command's own.
-            told = {"env_vars": environment(runner, server)}
-            ray.init(**place, runtime_env=told, log_to_driver=False, logging_level=logging.CRITICAL)
+            with _own_signals():
+                # No line of a worker's on stdout, which is the command's own.
+                ray.init(**place, runtime_env=told, log_to_driver=False, logging_level=logging.CRITICAL)
         except (OSError, RuntimeError) as error:
             raise _no_cluster(runner, error) from error
         stack.callback(ray.shutdown)

@@ -60,6 +60,7 @@ def nodes(prefect_server: None) -> Iterator[Nodes]:
     patch.setenv("RAY_AUTH_MODE", "token")
     patch.setenv("RAY_AUTH_TOKEN", "of-these-tests-only-" + os.urandom(8).hex())
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("UNLEARNABLE_", "AWS_"))}
+    plain["RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S"] = str(_PATIENCE)  # half a minute is little on a busy machine
     with contextlib.ExitStack() as stack:
         stack.callback(patch.undo)
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))

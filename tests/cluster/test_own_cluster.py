@@ -1,7 +1,9 @@
 """The command line with a Ray cluster of its own: what it says, what it gives, and what it leaves behind."""
 
 import subprocess
+import sys
 import uuid
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,6 +13,20 @@ from tests.tasks.shard.helpers import shard
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 MARK = "UNLEARNABLE_TEST_RUN"
+ROOT = Path(__file__).parents[2]
+_SIGNALS = """
+import signal
+from infra import clusters
+from schemas.runner import RayRunner
+
+def mine():
+    return signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+with clusters.ray_cluster(RayRunner(), 1, "http://127.0.0.1:4200/api") as lacking:
+    print(lacking, mine())
+print(mine())
+"""
 
 
 def left(mark: str) -> list[str]:
@@ -23,6 +39,14 @@ def left(mark: str) -> list[str]:
         except psutil.Error:
             continue
     return found
+
+
+def test_the_process_ends_on_sigterm_in_its_own_way(tmp_path):
+    """In a process of its own: Ray remembers the first token that it has read."""
+    known = {**environment(tmp_path), "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", _SIGNALS]
+    done = subprocess.run(command, cwd=ROOT, env=known, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["None", "True", "True"]), done.stderr
 
 
 def test_a_run_ends_with_its_cluster_and_says_one_thing_on_stdout(tmp_path):
