@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import flow, task
 
-from infra.runners import Stage, map_tasks
+from infra.runners import Steps, map_tasks
 from schemas.runner import Runner
 
 
@@ -37,13 +37,13 @@ def die(number: int, place: Path, poisoned: int, times: int) -> int:
 
 @flow
 def looking(runner: Runner, tasks: int, workers: int) -> list[dict[str, Any]]:
-    return map_tasks(look_around, list(range(tasks)), workers, "numbers", runner, Stage("look")).results
+    return map_tasks(look_around, list(range(tasks)), workers, "numbers", runner, Steps("look")).results
 
 
 @flow
 def dying(runner: Runner, place: Path, times: int) -> list[int]:
     same = {"place": place, "poisoned": 1, "times": times}
-    return map_tasks(die, list(range(4)), 2, "numbers", runner, Stage("die"), **same).results
+    return map_tasks(die, list(range(4)), 2, "numbers", runner, Steps("die"), **same).results
 
 
 class Counted:
