@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 
 from infra.errors import DataError, StorageError, UnlearnableError, one_line
+from infra.redaction import redact
 from infra.storage import Folder
 from schemas.run import Failure
 
@@ -18,7 +19,7 @@ def hear(line: str) -> None:
     """Note a line of the log, should the work that wrote it fail."""
     lines = _heard.get()
     if lines is not None:
-        lines.append(one_line(line))
+        lines.append(one_line(redact(line)))
 
 
 @contextlib.contextmanager
@@ -65,7 +66,7 @@ def _failure(stage: str, item: str, error: Exception, lines: list[str], before: 
         stage=stage,
         item=item,
         kind=type(error).__name__,
-        reason=one_line(str(error)) or type(error).__name__,
+        reason=one_line(redact(str(error))) or type(error).__name__,
         tries=1 if before is None else before.tries + 1,
         log=tuple(lines[-_MOST_LINES:]) + (() if isinstance(error, UnlearnableError) else _where(error)),
     )

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 from infra import machine, progress
-from infra.errors import ConfigurationError, RunError, StorageError
+from infra.errors import ConfigurationError, DataError, RunError, StorageError
 from infra.storage import Folder, encoded, fingerprint
 from schemas.run import Holder, RunLock
 
@@ -77,18 +77,21 @@ class Lease:
             if self._is_ours():
                 self._workspace.delete(HOLDER)
                 self._destination.delete(LOCK)
-        except StorageError as error:
+        except (StorageError, DataError) as error:
             progress.say(f"warning: the lock stays, and the next run will take it over: {error}")
 
     def _renew(self) -> None:
         """Say again and again that this run is alive, until it is released."""
         while not self._ended.wait(BEAT):
-            with contextlib.suppress(StorageError):  # the next beat tries again; `require` asks before what matters
-                if not self._is_ours():
+            # The next beat tries again, and `require` asks before what matters.
+            with contextlib.suppress(StorageError, DataError):
+                info = self._destination.info(LOCK)
+                if info is None or not self._is_ours():
                     self._lost = True
                     return
                 self._lock = self._lock.model_copy(update={"beat": self._lock.beat + 1})
-                self._destination.write(LOCK, encoded(self._lock))
+                # Never over another's: a put that was under way for long may come after a takeover.
+                self._destination.replace(LOCK, encoded(self._lock), fingerprint(info))
 
     def _is_ours(self) -> bool:
         found = self._destination.load(LOCK, RunLock)

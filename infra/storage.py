@@ -168,17 +168,16 @@ class Folder:
             except FileNotFoundError:
                 return None
 
-    def holds_object(self, name: str, size: int, digest: str, etag: str | None) -> bool:
-        """True when the object `name` is there with these bytes, `digest` being their SHA-256.
+    def unchanged(self, name: str, size: int, digest: str, etag: str | None) -> dict[str, Any] | None:
+        """`info` of the object `name` when it is there with these bytes, `digest` being their SHA-256; else None.
 
-        In a bucket the ETag that it had when it was written is proof enough; without one it is read whole.
+        In a bucket the ETag that it had when it was seen last is proof enough; without one it is read whole.
         """
         info = self.info(name)
         if info is None or info.get("size") != size:
-            return False
-        if etag is not None and info.get("ETag") == etag:
-            return True
-        return sha256(self.read(name)) == digest
+            return None
+        known = etag is not None and info.get("ETag") == etag
+        return info if known or sha256(self.read(name)) == digest else None
 
     def list(self) -> dict[str, dict[str, Any]]:
         """All objects below, by relative name, sorted, with what the filesystem says of each; {} when there are none.

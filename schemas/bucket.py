@@ -6,6 +6,7 @@ from pydantic import Field, create_model
 
 from schemas.base import Schema, Stored
 from schemas.dataset import SourceSpec
+from schemas.place import Place
 from schemas.protect import ProtectConfig, ProtectSummary
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
@@ -58,12 +59,11 @@ class DatasetList(Stored):
 class BucketConfig(Schema):
     """Everything that shapes the protected copy of a bucket."""
 
-    bucket: str = Field(min_length=1, description="Where the datasets lie: a bucket, or a folder of it.")
-    destination: str = Field(min_length=1, description="Where the protected copies go, each in a folder of its own.")
-    workspace: str = Field(min_length=1, description="Private place for all that is kept of each; never published.")
-    datasets: str | None = Field(
+    bucket: Place = Field(description="Where the datasets lie: a bucket, or a folder of it.")
+    destination: Place = Field(description="Where the protected copies go, each in a folder of its own.")
+    workspace: Place = Field(description="Private place for all that is kept of each; never published.")
+    datasets: Place | None = Field(
         default=None,
-        min_length=1,
         description="YAML or JSON file that lists the datasets; None: BUCKET/datasets.yaml, or what a look finds.",
     )
     only: tuple[str, ...] | None = Field(

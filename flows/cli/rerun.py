@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -40,11 +40,11 @@ def command(
     folder = Folder(workspace)
     bucket, job = folder.load(SUMMARY, BucketSummary), folder.load(CONFIG, KeptConfig)
     if bucket is not None:
-        _enter(bucket.folder, [bucket.config.bucket, bucket.config.destination, bucket.config.workspace])
+        _enter(bucket.folder, _places(bucket.config.model_dump(mode="json")))
         done = protect_bucket.run(bucket.config, stage)
         options.print_json(done.model_dump(mode="json")) if json_ else protect_bucket.tell(done)
     elif job is not None:
-        _enter(job.folder, [job.config.source.url, job.config.destination, job.config.workspace])
+        _enter(job.folder, _places(job.config.model_dump(mode="json")))
         summary = protect.run(job.config, stage)
         options.print_json(summary.model_dump(mode="json")) if json_ else protect.tell(summary, job.config.method)
     else:
@@ -55,6 +55,17 @@ def _stage(text: str | None) -> Stage | None:
     if text is not None and text not in _STAGES:
         raise ConfigurationError(f"--from {text} is no stage", f"give one of {', '.join(_STAGES)}")
     return text  # pyright: ignore
+
+
+_PLACES = ("bucket", "destination", "workspace", "datasets", "noise_store", "key_file", "mapping", "url")
+
+
+def _places(config: Any) -> list[str]:
+    """All places that a configuration names, at any depth."""
+    if not isinstance(config, dict):
+        return []
+    here = [config[name] for name in _PLACES if isinstance(config.get(name), str) and config[name] != "digits"]
+    return here + [place for value in config.values() for place in _places(value)]
 
 
 def _enter(folder: str, places: list[str]) -> None:

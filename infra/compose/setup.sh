@@ -16,3 +16,7 @@ for name in os.environ["S3_BUCKETS"].split():
 PYTHON
 prefect work-pool inspect unlearnable >/dev/null 2>&1 || prefect work-pool create unlearnable --type process
 prefect --no-prompt deploy --all
+for name in unlearnable-retry-crashed unlearnable-crash-silent; do # each anew: there is no telling whether it has changed
+    prefect --no-prompt automation delete "$name" >/dev/null 2>&1 || true
+done
+prefect --no-prompt automation create --from-file infra/prefect/automations.yaml

@@ -63,6 +63,17 @@ def inputs_of(config: ProtectConfig, fit_on: Together, size: int, key: BucketKey
     )
 
 
+def noise_of(config: ProtectConfig) -> str | None:
+    """Digest of the noise of a job, by what its workspace keeps of its datasets; None when it keeps nothing yet."""
+    workspace = Folder(config.workspace)
+    private, public = (workspace.load(f"{place}/manifest.json", DatasetManifest) for place in ("dataset", "public"))
+    if private is None or (config.public is not None and public is None):
+        return None
+    key = load_key(workspace, config.key_file, secret_block(config.key_block))
+    fit_on = together(config, private, public if config.public else None)
+    return inputs_of(config, fit_on, sample.working_size(private, config.method.working_size), key)
+
+
 @task(name="fit noise", task_run_name="fit {config.method.kind} {config.method.form}", **RETRIES)
 def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetManifest | None) -> NoiseRecord:
     """Fit the noise, find it done, or go on where a fit was stopped; keeps it in noise/ of the noise's place.

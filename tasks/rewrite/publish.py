@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
+from typing import Any
 
 from infra.errors import StorageError
 from infra.storage import Folder, encoded
@@ -13,6 +14,8 @@ from tasks.rewrite.places import written
 from tasks.rewrite.shard import CARD, MANIFEST
 from tasks.rewrite.variant import variant
 
+Listed = Mapping[str, Mapping[str, Any]]
+
 
 def publish(
     config: ProtectConfig, job: Job, dataset: DatasetManifest, noise: NoiseRecord, shards: Sequence[ProtectedShard]
@@ -22,7 +25,8 @@ def publish(
     A protected shard whose source shard is gone stays and is named, unless the job says otherwise.
     """
     destination, workspace = Folder(config.destination), Folder(config.workspace)
-    orphans = _orphans(workspace, dataset) if config.orphans == "keep" else []
+    found = destination.list()
+    orphans = _orphans(workspace, dataset, found) if config.orphans == "keep" else []
     everything = [*shards, *orphans]
     manifest = ProtectedManifest(
         job=job.job,
@@ -30,11 +34,8 @@ def publish(
         orphans=tuple(shard.name for shard in orphans),
         protection=_protection(config, noise, everything),
     )
-    found = destination.list()
     _require_all(destination, everything, found)
     removed = _remove_others(destination, workspace, found, {shard.name for shard in everything})
-    for name in set(dataset.gone) & set(removed):
-        workspace.delete(f"dataset/index/{name}.json")  # told once; there is nothing left to tell of
     destination.sweep()
     text = card(manifest).encode()
     if destination.read_optional(CARD) != text:  # a run that finds all done leaves what is published untouched
@@ -44,18 +45,27 @@ def publish(
     return Published(manifest=manifest, removed=removed)
 
 
-def _orphans(workspace: Folder, dataset: DatasetManifest) -> list[ProtectedShard]:
-    """Markers of protected shards whose source shard is gone."""
-    found = [workspace.load(f"rewrite/{name}.json", ProtectedShard) for name in dataset.gone]
-    return [marker for marker in found if marker is not None]
+def _orphans(workspace: Folder, dataset: DatasetManifest, found: Collection[str]) -> list[ProtectedShard]:
+    """Markers of protected shards that are there and whose source shard is gone."""
+    markers = [workspace.load(f"rewrite/{name}.json", ProtectedShard) for name in dataset.gone]
+    return [marker for marker in markers if marker is not None and marker.name in found]
 
 
-def _require_all(destination: Folder, shards: Sequence[ProtectedShard], found: Collection[str]) -> None:
-    """Raise StorageError when a shard that is done is not there: a node may have written it to a disk of its own."""
-    lost = [shard.name for shard in shards if shard.name not in found]
+def _require_all(destination: Folder, shards: Sequence[ProtectedShard], found: Listed) -> None:
+    """Raise StorageError when a shard that is done is not there as it was written.
+
+    A node of a cluster may have written it to a disk of its own, or another run may have written over it.
+    """
+    lost = [shard.name for shard in shards if not _is_as_written(shard, found.get(shard.name))]
     if lost:
         problem = f"{len(lost)} of {len(shards)} shards are done and not in {destination.url}, such as {lost[0]}"
         raise StorageError(problem, "give a place that all machines of the run share, and run it again")
+
+
+def _is_as_written(shard: ProtectedShard, info: Mapping[str, Any] | None) -> bool:
+    if info is None or info.get("size") != shard.bytes:
+        return False
+    return shard.etag is None or info.get("ETag") in (None, shard.etag)
 
 
 def _sizes(workspace: Folder, dataset: DatasetManifest) -> dict[str, SizeRange | None]:
@@ -66,14 +76,22 @@ def _sizes(workspace: Folder, dataset: DatasetManifest) -> dict[str, SizeRange |
 
 
 def _remove_others(destination: Folder, workspace: Folder, found: Collection[str], keep: set[str]) -> tuple[str, ...]:
-    """Remove shards that runs of this workspace wrote and that no longer belong there, with their markers."""
-    ours = written(workspace)
-    removed = [name for name in found if name not in keep and name in ours]
+    """Remove shards that runs of this workspace wrote and that no longer belong there, then their markers.
+
+    The manifest goes before the first of them, and markers after all of them: until then they tell whose shards lie
+    there. Gives the names of those that are no more, whoever removed them.
+    """
+    others = written(workspace) - keep
+    removed = [name for name in found if name in others]
+    if removed:
+        destination.delete(MANIFEST)
     for name in removed:
         destination.delete(name)
-    for name in ours - keep:
+    once = [name for name in sorted(others) if workspace.info(f"rewrite/{name}.json") is not None]
+    for name in others:
         workspace.delete(f"rewrite/{name}.json")
-    return tuple(removed)
+        workspace.delete(f"dataset/index/{name}.json")
+    return tuple(sorted({*removed, *once}))
 
 
 def _public(

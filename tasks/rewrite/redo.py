@@ -3,33 +3,32 @@
 from typing import get_args
 
 from infra.storage import Folder
-from schemas.fitted import NoiseRecord
-from schemas.protect import ProtectConfig
+from schemas.dataset import ShardIndex
+from schemas.protect import ProtectConfig, ProtectedShard
 from schemas.run import Stage
 from tasks.noise import store
 
-_MARKERS: dict[Stage, tuple[str, ...]] = {
-    "shard": ("dataset/index", "public/index"),
-    "match": ("match",),
-    "rewrite": ("rewrite",),
-}
+_OF_NO_INPUTS = {"inputs": ""}
 
 
-def forget(config: ProtectConfig, stage: Stage) -> int:
-    """Remove the markers of a stage and of those after it; how many there were. The objects that they name stay.
+def forget(config: ProtectConfig, stage: Stage, noise: str | None) -> int:
+    """Let what marks a stage's work, and that of the stages after it, as done say so no more; how many markers.
 
-    Of noise those records go that the job's own workspace keeps, and of a store that several jobs share those with this
-    job's method and budget: whoever needs one of them finds its tensors unmarked and fits it again, with equal bytes
-    from equal pictures.
+    Those of shards stay and are of no inputs any more: they also tell which shards are this job's, and which of them
+    are gone from the source. Of fitted noise the record goes of `noise`, the digest of this job's own, and no other: a
+    store may hold what other jobs use.
     """
-    workspace, removed = Folder(config.workspace), 0
-    for each in _from(stage):
-        for place in _MARKERS.get(each, ()):
-            folder = workspace.child(place)
-            removed += _remove(folder, list(folder.list()))
-        if each == "noise":
-            removed += _forget_noise(config)
-    return removed
+    workspace, stages = Folder(config.workspace), _from(stage)
+    count = 0
+    if "shard" in stages:
+        count += _invalidate(workspace.child("dataset/index"), ShardIndex)
+        count += _invalidate(workspace.child("public/index"), ShardIndex)
+    if "match" in stages:
+        workspace.delete("match/mapping.json")
+    if "noise" in stages and noise is not None:
+        store.folder_of(Folder(config.noise_place), noise).delete(store.RECORD)
+        count += 1
+    return count + _invalidate(workspace.child("rewrite"), ProtectedShard)
 
 
 def _from(stage: Stage) -> tuple[Stage, ...]:
@@ -37,18 +36,10 @@ def _from(stage: Stage) -> tuple[Stage, ...]:
     return order[order.index(stage) :]
 
 
-def _forget_noise(config: ProtectConfig) -> int:
-    folder = Folder(config.noise_place).child("noise")
-    records = [name for name in folder.list() if name.endswith(f"/{store.RECORD}")]
-    return _remove(folder, [name for name in records if config.noise_store is None or _is_like(config, folder, name)])
-
-
-def _is_like(config: ProtectConfig, folder: Folder, name: str) -> bool:
-    record = folder.load(name, NoiseRecord)
-    return record is not None and (record.method, record.budget) == (config.method, config.budget)
-
-
-def _remove(folder: Folder, names: list[str]) -> int:
+def _invalidate(folder: Folder, model: type[ShardIndex] | type[ProtectedShard]) -> int:
+    names = list(folder.list())
     for name in names:
-        folder.delete(name)
+        marker = folder.load(name, model)
+        if marker is not None:
+            folder.save(name, marker.model_copy(update=_OF_NO_INPUTS))
     return len(names)

@@ -75,7 +75,13 @@ def finished(job: Job, shard: ShardRecord) -> ProtectedShard | None:
     marker = job.workspace.load(marker_of(shard), ProtectedShard)
     if marker is None or marker.inputs != job.inputs_of(shard):
         return None
-    return marker if job.destination.holds_object(marker.name, marker.bytes, marker.sha256, marker.etag) else None
+    info = job.destination.unchanged(marker.name, marker.bytes, marker.sha256, marker.etag)
+    if info is None:
+        return None
+    if info.get("ETag") != marker.etag:  # a copy of the bucket, say: next time this one is proof enough
+        marker = marker.model_copy(update={"etag": info.get("ETag")})
+        job.workspace.save(marker_of(shard), marker)
+    return marker
 
 
 def make_perturber(config: ProtectConfig, noise: NoiseRecord, key: BucketKey) -> MakesNoise:

@@ -15,13 +15,14 @@ from infra.keyring import VARIABLE, find_key, load_key
 from infra.keys import BucketKey
 from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block, warn
 from infra.storage import Folder
-from schemas.dataset import DatasetManifest, ShardRecord
+from schemas.dataset import DatasetManifest, ShardIndex, ShardRecord
 from schemas.fitted import NoiseRecord
 from schemas.matching import Mapping
 from schemas.protect import Job, ProtectConfig, ProtectedShard, Published
 from schemas.run import Stage
 from tasks.noise import method as methods
 from tasks.noise.method import MakesNoise
+from tasks.noise.stage import noise_of
 from tasks.rewrite import coverage, places, publish, redo
 from tasks.rewrite import shard as shards
 from tasks.shard.load import ChangedError
@@ -39,7 +40,7 @@ def claim(config: ProtectConfig) -> Job:
 @task(name="forget", task_run_name="forget {stage} and after", **RETRIES)
 def forget(config: ProtectConfig, stage: Stage) -> None:
     """Take back what marks a stage's work, and that of the stages after it, as done: this run does it again."""
-    log(f"{redo.forget(config, stage)} done-markers removed, from the stage {stage} on")
+    log(f"{redo.forget(config, stage, noise_of(config))} done-markers taken back, from the stage {stage} on")
 
 
 @task(name="check coverage")
@@ -94,8 +95,10 @@ def _rewritten(job: shards.Job, shard: ShardRecord, noise: MakesNoise) -> Protec
     try:
         return shards.rewrite(job, shard, noise)
     except ChangedError:
-        # Its index may be what is wrong: without it the next run looks again, whatever the source's listing says.
-        job.workspace.delete(f"dataset/index/{shard.name}.json")
+        # Its index may be what is wrong: of no inputs, it makes the next run look again, whatever a listing says.
+        index = job.workspace.load(f"dataset/index/{shard.name}.json", ShardIndex)
+        if index is not None:
+            job.workspace.save(f"dataset/index/{shard.name}.json", index.model_copy(update={"inputs": ""}))
         raise
 
 

@@ -62,7 +62,7 @@ def _list_of(config: BucketConfig, bucket: Folder) -> bytes | None:
 
 def _listed(bucket: Folder, text: bytes, where: str) -> tuple[FoundDataset, ...]:
     """The datasets of a list. Raises ConfigurationError."""
-    mend = "write datasets: [{name: NAME, url: FOLDER}], see docs/operating.md"
+    mend = "write datasets: [{name: NAME, url: FOLDER}], see docs/buckets.md"
     try:
         listed = DatasetList.model_validate(yaml.safe_load(text.decode()))
     except (ValidationError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -1,5 +1,6 @@
 """Which names of a bucket's files belong together: the datasets that a look at them tells."""
 
+import fnmatch
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ def _shards(node: _Node, split_of: Callable[[str], str | None]) -> list[Told]:
     for prefix, members in series.items():
         base = node.path if whole else "/".join(filter(None, (node.path, bases[prefix])))
         same = sum(bases[each] == bases[prefix] for each in series)
-        place = node.path if whole else _glob(node.path, prefix, members)
+        place = node.path if whole else _glob(node.path, prefix, members, shards)
         found.append(Told(_name(base, kinds[prefix] or "train", same), place, kinds[prefix], "shards"))
     return found
 
@@ -173,12 +174,19 @@ def _name(base: str, split: str, splits: int) -> str:
     return base if splits == 1 else f"{base}/{same_split(split)}" if base else same_split(split)
 
 
-def _glob(path: str, prefix: str, members: list[str]) -> str:
-    """A glob that names a series of shards and no other; a single shard without a number by itself."""
-    folder = f"{path}/" if path else ""
+def _glob(path: str, prefix: str, members: list[str], shards: list[str]) -> str:
+    """A glob that names a series of shards and no other; a single shard without a number by itself.
+
+    A series is named so even while it has one shard: noise is kept by a dataset's address.
+    """
+    folder, numbered = f"{path}/" if path else "", f"{prefix}[0-9]*"
     if re.search(r"[*?\[\]]", folder + prefix):
         raise _unclear(path)
-    return folder + (members[0] if len(members) == 1 else f"{prefix}[0-9]*")
+    if not fnmatch.filter(members, numbered):
+        return folder + members[0]
+    if sorted(fnmatch.filter(shards, numbered)) != sorted(members):  # photos-0.tar beside photos-2024-0.tar
+        raise _unclear(path)
+    return folder + numbered
 
 
 def _files(node: _Node, files: list[str]) -> list[str]:

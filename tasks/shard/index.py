@@ -125,7 +125,7 @@ def _require_unchanged(unit: ShardUnit) -> None:
     """
     folder, name = locate(unit.url)
     info = folder.info(name)
-    comparable = folder.is_local or (info is not None and "ETag" in info)
+    comparable = folder.is_local or (info is not None and "ETag" in info and unit.fingerprint.startswith("etag "))
     if info is None or (comparable and fingerprint(info) != unit.fingerprint):
         raise DataError(f"shard {unit.url} changed while it was read", "run it again when nobody writes there")
 
@@ -133,8 +133,9 @@ def _require_unchanged(unit: ShardUnit) -> None:
 def gone(plan: SourcePlan, dataset: Folder) -> list[ShardIndex]:
     """Indices of the source's own shards that earlier runs found and that are no longer there.
 
-    Of other shards that the plan does not name nothing is left here: those that we cut are cut anew when their
-    pictures change, and what lies in the source yet is not asked for now (a limit, another split).
+    Other shards that the plan does not name are those that we cut, which are cut anew when their pictures change, and
+    those that are not asked for now (a limit, another split). Their markers stay until their copies are removed, for
+    they tell whose these are.
     """
     planned = {f"{unit.name}.json" for unit in plan.units}
     found: list[ShardIndex] = []
@@ -144,7 +145,6 @@ def gone(plan: SourcePlan, dataset: Folder) -> list[ShardIndex]:
             found.append(earlier)
         elif earlier is not None:
             dataset.delete(f"shards/{earlier.unit.name}")
-            dataset.delete(f"index/{marker}")
     return found
 
 

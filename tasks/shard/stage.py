@@ -96,4 +96,4 @@ def _stored(folder: Folder, done: ShardIndex) -> bool:
     if done.unit.in_place:
         return True  # the unit's fingerprint tells whether the source has changed
     record = done.record  # a damaged shard is written again, not stumbled over
-    return folder.holds_object(f"shards/{done.unit.name}", record.bytes, record.sha256, done.etag)
+    return folder.unchanged(f"shards/{done.unit.name}", record.bytes, record.sha256, done.etag) is not None

@@ -7,6 +7,7 @@ import pytest
 
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
+from tasks.rewrite import redo
 from tasks.rewrite.audit import audit
 from tests.tasks.rewrite.helpers import config_of, files, folder_source, protect_all, shards_of, tar_source
 
@@ -97,3 +98,51 @@ def test_a_shard_that_is_only_not_asked_for_now_is_no_orphan(tmp_path):
     manifest = protect_all(fewer)
     assert (manifest.orphans, manifest.dataset.samples) == ((), 4)
     assert audit(Folder(config.destination), fewer.source).problems == []
+
+
+@pytest.mark.parametrize("stage", ["shard", "match", "noise", "rewrite"])
+def test_it_stays_when_a_stage_is_done_again(job, stage):
+    protect_all(job)
+    before = shards_of(job.destination)
+    redo.forget(job, stage, None)
+    manifest = protect_all(job)
+    assert (manifest.orphans, shards_of(job.destination)) == ((GONE,), before)
+
+
+@pytest.mark.parametrize("stage", ["shard", "rewrite"])
+def test_a_destination_that_is_not_published_is_still_its_jobs_own_once_a_stage_is_forgotten(job, stage):
+    protect_all(job)
+    (Path(job.destination) / "manifest.json").unlink()
+    redo.forget(job, stage, None)
+    assert protect_all(job).orphans == (GONE,)
+
+
+def test_a_copy_that_somebody_removed_by_hand_is_an_orphan_no_more(job):
+    protect_all(job)
+    (Path(job.destination) / GONE).unlink()
+    manifest = protect_all(job)
+    assert (manifest.orphans, len(manifest.dataset.shards)) == ((), 2)
+    assert names_of(job, "dataset/index") == [f"train-00000{i}.tar.json" for i in (0, 1)]
+    assert audit(Folder(job.destination), job.source).problems == []
+
+
+def test_what_a_killed_run_wrote_without_a_marker_is_removed_when_it_is_no_longer_asked_for(tmp_path):
+    config = config_of(tmp_path, tar_source(tmp_path / "in", shards=3))
+    fewer = config.model_copy(update={"source": config.source.model_copy(update={"limit": 4, "shard_size": 2})})
+    protect_all(fewer)
+    for name in ("manifest.json", "README.md"):
+        (Path(config.destination) / name).unlink()
+    for marker in (Path(config.workspace) / "rewrite").iterdir():
+        marker.unlink()
+    manifest = protect_all(config)
+    assert manifest.dataset.samples == 12
+    assert sorted(shards_of(config.destination)) == [f"train-{i:06d}.tar" for i in range(3)]
+    assert audit(Folder(config.destination), config.source).problems == []
+
+
+def test_the_manifest_goes_before_the_first_shard_that_is_removed(job, monkeypatch):
+    protect_all(job)
+    removed, delete = [], Folder.delete
+    monkeypatch.setattr(Folder, "delete", lambda folder, name: removed.append(name) or delete(folder, name))
+    protect_all(job.model_copy(update={"orphans": "remove"}))
+    assert removed.index("manifest.json") < removed.index(GONE)

@@ -98,6 +98,7 @@ def test_what_belongs_to_no_dataset_is_named():
         [*tree("a/train/cat"), *tree("a/other/cat")],
         ["a/x-000000.tar", "a/y.parquet"],
         [*series("a[1]/x-"), "a[1]/y.tar"],
+        [*series("photos-"), *series("photos-2024-")],
     ],
 )
 def test_a_layout_that_names_do_not_tell_apart_is_refused(files):
