@@ -81,6 +81,10 @@ class TestPlaces:
             ("report", address),
             ("inspect", f"{address}/a.tar"),
             ("plan", address, places.destination, "--debug"),
+            ("protect-bucket", address, places.destination, "--workspace", places.workspace),
+            ("protect-bucket", places.source, places.destination, "--workspace", address),
+            ("rerun", address),
+            ("failed", address),
         ):
             said = cli(*command)
             assert said.status == 2, said
