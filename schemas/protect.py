@@ -210,8 +210,12 @@ class ProtectSummary(Schema):
     seconds: float
     destination: str
     workspace: str
-    orphans_kept: tuple[str, ...] = Field(description="Protected shards that stay though their source shard is gone.")
-    orphans_removed: tuple[str, ...] = Field(description="Protected shards removed because their source shard is gone.")
+    orphans_kept: tuple[str, ...] = Field(
+        default=(), description="Protected shards that stay though their source shard is gone."
+    )
+    orphans_removed: tuple[str, ...] = Field(
+        default=(), description="Protected shards removed because their source shard is gone."
+    )
     noise: str = Field(description="Digest of the noise, under WORKSPACE/noise/.")
     noise_error: float | None = Field(description="Error rate at which the fit was kept; None without a fit.")
     converged: bool = Field(description="False when the fit ended above lambda: expect weak protection.")
