@@ -54,9 +54,9 @@ def map_tasks(
         futures: list[PrefectFuture[Any]] = []
         ended: queue.SimpleQueue[int] = queue.SimpleQueue()
 
-        # Quoted, what tasks share is handed over as it is: Prefect would walk through all of it for each, in search of
-        # futures.
-        shared = {key: quote(value) for key, value in same.items()}
+        # Quoted, what threads share is handed over as it is: Prefect would walk through all of it for each task, in
+        # search of futures. Clusters hand quotes over unopened.
+        shared = {key: quote(value) for key, value in same.items()} if isinstance(runner, ThreadsRunner) else same
 
         def submit() -> None:
             number = len(futures)
