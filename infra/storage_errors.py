@@ -46,7 +46,10 @@ def storage_errors(verb: str, url: str) -> Iterator[None]:
         found = _translated(f"can't {verb} {url}", error)
         if found is None:
             raise
-        raise found from error
+        try:
+            raise found from error
+        finally:
+            del found  # a frame and an error that hold each other keep alive all that the callers' frames hold
 
 
 def _translated(what: str, error: Exception) -> StorageError | None:

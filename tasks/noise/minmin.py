@@ -84,7 +84,7 @@ def run(
     the loss is no longer a number. Raises DataError when no round was kept by then.
     """
     fit = _Fit(method, data, state, seed, keep_noise)
-    saved = journal.load(fit.checkpoint()[0].keys())
+    saved = journal.load(set(fit.checkpoint()[0]))
     if saved is not None:
         fit.restore(*saved)
     while not fit.over():

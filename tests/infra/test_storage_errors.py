@@ -1,6 +1,9 @@
 """Which failures may pass: what s3fs makes of a server's answer, and what the network libraries raise."""
 
+import contextlib
 import errno
+import gc
+import weakref
 
 import aiohttp
 import pytest
@@ -139,3 +142,23 @@ def test_a_mistake_in_the_settings_is_final_and_says_where_to_look(error):
 def test_a_mistake_of_ours_stays_what_it_is(error):
     with pytest.raises(type(error)), storage_errors("read", "s3://bucket/x"):
         raise error
+
+
+def test_an_error_that_was_dealt_with_keeps_nothing_of_its_callers_alive():
+    class Held:
+        """As large as the tensors of a fit may be."""
+
+    def asks(kept):
+        assert kept
+        with contextlib.suppress(StorageError), storage_errors("read", "s3://bucket/x"):
+            raise FileNotFoundError
+
+    held = Held()
+    alive = weakref.ref(held)
+    gc.disable()
+    try:
+        asks(held)
+        del held
+        assert alive() is None
+    finally:
+        gc.enable()
