@@ -1,11 +1,14 @@
-"""Files on a disk that are there whole or not at all: written under another name first."""
+"""Files on a disk: there whole or not at all, written under another name first; and listed with links followed."""
 
 import contextlib
 import errno
+import glob as patterns
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 TEMPORARY = ".tmp-"
 # What os.link says where names can't be linked: FAT, some network and user-space filesystems.
@@ -52,3 +55,48 @@ def _beside(target: Path, data: bytes, mode: int) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def files(root: str) -> dict[str, dict[str, Any]]:
+    """All files below a folder by their names in it, with what an fsspec filesystem says of one; {} without the folder.
+
+    Links are followed, but not back into a folder that they lie in. One that leads nowhere is listed as if it were a
+    file: whoever reads it hears of it. Raises OSError for a folder that can't be read.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    while waiting:
+        folder, above = waiting.pop()
+        try:
+            here = Path(root, folder).stat()
+            entries = [] if (here.st_dev, here.st_ino) in above else list(os.scandir(f"{root}/{folder}"))
+        except FileNotFoundError:  # removed in the meantime
+            continue
+        except PermissionError as error:
+            raise PermissionError(errno.EACCES, f"folder {folder.rstrip('/') or '.'} can't be read") from error
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and Path(entry.path).is_dir()):
+                waiting.append((f"{folder}{entry.name}/", above | {(here.st_dev, here.st_ino)}))
+            elif (info := _info(entry.path)) is not None:
+                found[folder + entry.name] = info
+    return found
+
+
+def glob(pattern: str) -> dict[str, dict[str, Any]]:
+    """All files that a pattern names, by path, as `files` gives them; links are followed."""
+    infos = {path: _info(path) for path in patterns.iglob(pattern, recursive=True)}  # noqa: PTH207 - an iterator of texts
+    return {path: info for path, info in infos.items() if info is not None}
+
+
+def _info(path: str) -> dict[str, Any] | None:
+    """What an fsspec filesystem says of a file, of a link what it leads to; None for what is no file."""
+    try:
+        told = Path(path).stat()
+    except OSError:
+        if not Path(path).is_symlink():
+            return None
+        told = Path(path).lstat()
+        return {"name": path, "type": "file", "size": 0, "created": told.st_ctime, "mtime": told.st_mtime}
+    if not stat.S_ISREG(told.st_mode):
+        return None
+    return {"name": path, "type": "file", "size": told.st_size, "created": told.st_ctime, "mtime": told.st_mtime}

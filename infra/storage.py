@@ -5,7 +5,6 @@ by one put. Every failure comes out as a StorageError in one line.
 """
 
 import contextlib
-import errno
 import hashlib
 import os
 import threading
@@ -182,18 +181,19 @@ class Folder:
     def list(self) -> dict[str, dict[str, Any]]:
         """All objects below, by relative name, sorted, with what the filesystem says of each; {} when there are none.
 
-        Temporary files of an interrupted write are left out.
+        Links on a disk are followed. Temporary files of an interrupted write are left out.
         """
         with storage_errors("list", self.url):
-            try:
-                found: Any = self.fs.find(self.path, detail=True)
-            except FileNotFoundError:
-                return {}
-            if self.is_local and not os.access(self.path, os.R_OK | os.X_OK) and os.path.exists(self.path):
-                raise PermissionError(errno.EACCES, "the folder can't be read")
+            found = disk.files(self.path or "/") if self.is_local else self._below()
+        return {name: info for name, info in sorted(found.items()) if name and not _is_temporary(name)}
+
+    def _below(self) -> dict[str, dict[str, Any]]:
+        try:
+            found: Any = self.fs.find(self.path, detail=True)
+        except FileNotFoundError:
+            return {}
         start = len(self.path) + 1
-        names = {path[start:]: dict(info) for path, info in sorted(found.items()) if info["type"] == "file"}
-        return {name: info for name, info in names.items() if name and not _is_temporary(name)}
+        return {path[start:]: dict(info) for path, info in found.items() if info["type"] == "file"}
 
     def sweep(self) -> None:
         """Remove what interrupted writes left below: temporary files on a disk, parts of uploads in a bucket.

@@ -6,9 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from threading import Barrier
 
 import pytest
 
@@ -16,25 +13,13 @@ from infra import bucket
 from infra.errors import StorageError
 from infra.storage import Folder, fingerprint
 from tests.faults.proxy import Plan
+from tests.infra.places import ROOT, at_once
 from tests.s3 import places
 
 pytestmark = pytest.mark.s3
-ROOT = Path(__file__).parents[2]
 PART = 5 << 20
 SMALL_PARTS = {"s3://published": {"part_size": PART}}
 PLACE = "s3://published/x"
-
-
-def at_once(act, count=8):
-    """What `act(i)` gives in threads that start at the same moment."""
-    ready = Barrier(count)
-
-    def one(i):
-        ready.wait(timeout=30)
-        return act(i)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(one, range(count)))
 
 
 def etag_of_parts(data, part):

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from infra import disk
 from infra.errors import DataError
 from infra.storage import Folder
 from infra.storage_errors import storage_errors
@@ -100,12 +101,12 @@ def _splits_in(name: str, split: str) -> set[str]:
 
 
 def _glob(url: str) -> Listing | None:
-    """Files that a glob names, relative to the last folder before its first wildcard."""
+    """Files that a glob names, by their names in the last folder before its first wildcard."""
     fixed = url[: url.index(_MAGIC.findall(url)[0])]
     base, place = Folder(fixed.rpartition("/")[0] or "."), Folder(url)
     if fixed.startswith("/") and base.url == ".":
         base = Folder("/")
     with storage_errors("list", url):
-        paths: Any = place.fs.glob(place.path, detail=True)
+        paths: Any = disk.glob(place.path) if place.is_local else place.fs.glob(place.path, detail=True)
     start = len(base.path) + 1
     return Listing(base, {p[start:]: dict(i) for p, i in paths.items() if i["type"] == "file"}, whole=False)
