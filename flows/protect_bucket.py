@@ -26,7 +26,9 @@ def protect_bucket(config: BucketConfig, redo: Stage | None = None) -> BucketSum
     started = time.perf_counter()
     workspace = Folder(config.workspace)
     before = workspace.load(jobs.SUMMARY, BucketSummary)
+    jobs.check_owner(config, before)
     found = find_datasets(config)
+    jobs.check_names(before, found)
     planned = jobs.plan(config, found)
     begun = BucketSummary(
         config=config,
@@ -54,5 +56,6 @@ def _one(name: str, config: ProtectConfig, redo: Stage | None) -> DatasetOutcome
     """What became of one dataset; Prefect keeps its run, its log and its state."""
     state = protect(config, redo, return_state=True)
     if state.is_completed():
-        return DatasetOutcome(name=name, summary=state.result(), error=None)
-    return DatasetOutcome(name=name, summary=None, error=one_line(state.message or state.name or "failed"))
+        return DatasetOutcome(name=name, url=config.source.url, summary=state.result(), error=None)
+    error = one_line(state.message or state.name or "failed")
+    return DatasetOutcome(name=name, url=config.source.url, summary=None, error=error)

@@ -3,7 +3,6 @@
 `fs` is an s3fs.S3FileSystem, `path` is BUCKET/KEY. Errors are the libraries' own; storage_errors puts them in words.
 """
 
-import asyncio
 import contextlib
 import errno
 import hashlib
@@ -35,36 +34,40 @@ def read(fs: Any, path: str) -> bytes:
     Ranges side by side, as s3fs reads large objects, may come from two states and are not measured, and are no
     faster within a data centre. A body that breaks off or is not what its MD5 promises is asked for again.
     """
-    data: Any = sync(fs.loop, _read, fs, path)
-    return data
-
-
-async def _read(fs: Any, path: str) -> bytes:
-    bucket, key, version = fs.split_path(path)
-    which = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
-    doubted = ""
+    bucket, doubted = fs.split_path(path)[0], ""
     for attempt in range(_READ_TRIES):
-        answer = await fs._call_s3("get_object", **which)
         try:
-            async with answer["Body"] as body:
-                data = await body.read()
-            if len(data) != answer["ContentLength"]:
-                raise ConnectionError(f"{len(data)} of {answer['ContentLength']} bytes came")
+            got: Any = sync(fs.loop, _get, fs, path)
         except Exception as error:
             broken = is_of_network(error) or isinstance(error, ConnectionError)
             if not broken or attempt == _READ_TRIES - 1:
                 raise
-            await asyncio.sleep(_pause(attempt))
+            time.sleep(_pause(attempt))
             continue
+        data, promised = got
+        if promised is None:
+            return data
+        # Here, in the caller's thread: the loop that carries all transfers has no time to sum.
         found = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        promised = _promised(answer)
         if promised == found:
             _with_md5.setdefault(fs, set()).add(bucket)
-        known = bucket in _with_md5.get(fs, ())
-        if promised in (found, None) or (found == doubted and not known):  # or the ETag is something else here
-            return data
-        doubted = found
+        elif found != doubted or bucket in _with_md5.get(fs, ()):
+            doubted = found
+            continue
+        return data  # the same again: the ETag is something else here
     raise OSError(errno.EIO, "its bytes are not those that its ETag tells of")
+
+
+async def _get(fs: Any, path: str) -> tuple[bytes, str | None]:
+    """An object's bytes, and the MD5 that the server promises or None. Raises ConnectionError when some are missing."""
+    bucket, key, version = fs.split_path(path)
+    which = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
+    answer = await fs._call_s3("get_object", **which)
+    async with answer["Body"] as body:
+        data = await body.read()
+    if len(data) != answer["ContentLength"]:
+        raise ConnectionError(f"{len(data)} of {answer['ContentLength']} bytes came")
+    return data, _promised(answer)
 
 
 def _promised(answer: Mapping[str, Any]) -> str | None:

@@ -66,7 +66,12 @@ class Lease:
             process=os.getpid(),
             began=machine.began(os.getpid()),
         )
-        self._workspace.save(HOLDER, here)
+        try:
+            self._workspace.save(HOLDER, here)
+        except StorageError:
+            with contextlib.suppress(StorageError):
+                self._destination.delete(LOCK)  # what nobody renews would keep the next run waiting
+            raise
         self._renewing.start()
 
     def release(self) -> None:

@@ -125,6 +125,7 @@ class ProtectedShard(Stored):
     """Done-marker of one rewritten shard: written last."""
 
     inputs: str = Field(description="Digest of the source shard, the noise, the coverage and the algorithm's version.")
+    settings: str = Field(default="", description="Digest of the noise and of how it is applied, as for all shards.")
     source: str = Field(description="Name of the source shard.")
     name: str = Field(description="Name of the protected shard in the destination.")
     samples: int = Field(ge=0, description="Samples in it.")
@@ -173,6 +174,9 @@ class ProtectedManifest(Stored):
     dataset: DatasetManifest
     orphans: tuple[str, ...] = Field(
         default=(), description="Shards of it that stay though what they were made from is gone from the source."
+    )
+    outdated: tuple[str, ...] = Field(
+        default=(), description="Orphans that were made by earlier settings: what `protection` states is not of them."
     )
     protection: ProtectionRecord
 

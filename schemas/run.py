@@ -27,6 +27,13 @@ class Holder(Stored):
     began: str | None = Field(description="When the process began, in the machine's own count; None: not known.")
 
 
+class Redone(Stored):
+    """redo.json of a workspace: which run has let go of finished work last, so that it does so once."""
+
+    run: str = Field(description="The flow run at the root.")
+    stage: Stage = Field(description="The first stage that is done again.")
+
+
 class Failure(Stored):
     """One piece of work that failed: failures/STAGE/NAME.json of a workspace, gone once it is done."""
 

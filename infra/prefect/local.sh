@@ -16,9 +16,11 @@ export PREFECT_HOME=${PREFECT_HOME:-$PWD/.prefect} PREFECT_API_URL=http://127.0.
 export PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30
 export PATH=$BIN:$PATH # runs start with the python of their worker
 
-alive() { # NAME: its process is there
-    [ -f "$PREFECT_HOME/$1.pid" ] && kill -0 "$(cat "$PREFECT_HOME/$1.pid")" 2>/dev/null
+alive() { # NAME: its process is there, and not another one of that number, as after the machine was started anew
+    [ -f "$PREFECT_HOME/$1.pid" ] && [ "$(began "$(number "$1")")" = "$(tail -n 1 "$PREFECT_HOME/$1.pid")" ]
 }
+number() { head -n 1 "$PREFECT_HOME/$1.pid"; }
+began() { LC_ALL=C ps -o lstart= -p "$1" || echo "no process $1"; }
 start() { # NAME COMMAND...: in the background, in a session of its own, so that `down` ends all that it started
     local name=$1
     shift
@@ -26,12 +28,12 @@ start() { # NAME COMMAND...: in the background, in a session of its own, so that
     setsid nohup "$BIN/python" -c \
         'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' "$@" \
         >>"$PREFECT_HOME/$name.log" 2>&1 </dev/null &
-    echo $! >"$PREFECT_HOME/$name.pid"
+    printf '%s\n' "$!" "$(began $!)" >"$PREFECT_HOME/$name.pid"
 }
 stop() { # NAME
     alive "$1" || { rm -f "$PREFECT_HOME/$1.pid"; return 0; }
     local pid
-    pid=$(cat "$PREFECT_HOME/$1.pid")
+    pid=$(number "$1")
     kill "$pid"
     for _ in $(seq 300); do
         kill -0 "$pid" 2>/dev/null || break
@@ -76,7 +78,7 @@ down)
     ;;
 status)
     for name in server worker; do
-        if alive "$name"; then echo "$name: up, process $(cat "$PREFECT_HOME/$name.pid")"; else echo "$name: down"; fi
+        if alive "$name"; then echo "$name: up, process $(number "$name")"; else echo "$name: down"; fi
     done
     ;;
 *)

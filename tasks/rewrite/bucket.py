@@ -60,6 +60,36 @@ def with_others(
     return tuple(known[each.name] for each in found.datasets if each.name in known)
 
 
+def check_owner(config: BucketConfig, before: BucketSummary | None) -> None:
+    """Raise ConfigurationError when a workspace was used for another destination."""
+    if before is None:
+        return
+    owned = Folder(before.config.destination)
+    if owned.identity() != Folder(config.destination).identity():
+        problem = f"workspace {config.workspace} belongs to the destination {owned.url}"
+        raise ConfigurationError(problem, "give each destination a workspace of its own")
+
+
+def check_names(before: BucketSummary | None, found: BucketContent) -> None:
+    """Raise ConfigurationError when what was added to a bucket gives a dataset another name.
+
+    It would be protected anew, beside its copy by the old name. A list may rename what it likes.
+    """
+    lost = gone(before, found)
+    known = () if before is None else before.datasets
+    for old in (each for each in known if each.name in lost):
+        for new in (each for each in found.datasets if each.entry is None):
+            if _overlap(old.url, new.url):
+                problem = f"{old.url} was dataset {old.name} until now, and its names tell {new.name}"
+                raise ConfigurationError(problem, f"list the datasets in datasets.yaml, {old.name} among them")
+
+
+def _overlap(url: str, other: str) -> bool:
+    """True when two datasets are one, or one lies in the other's folder."""
+    one, two = url.rstrip("/"), other.rstrip("/")
+    return one == two or one.startswith(f"{two}/") or two.startswith(f"{one}/")
+
+
 def _job(config: BucketConfig, found: FoundDataset) -> ProtectConfig:
     """What all datasets share, what the list states of this one, and its places."""
     source, job = _stated(config.source), _stated(config.job)

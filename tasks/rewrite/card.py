@@ -49,7 +49,7 @@ def card(manifest: ProtectedManifest) -> str:
         form=protection.form,
         method=protection.method,
         bound=_bound(protection),
-        remarks="".join(f"\n{each}\n" for each in _remarks(protection)),
+        remarks="".join(f"\n{each}\n" for each in _remarks(manifest)),
         software=protection.software,
         label=one_line(field),
         names="\n".join(f"- {_plain(name)}" for name in dataset.class_names),
@@ -63,10 +63,13 @@ def _bound(protection: ProtectionRecord) -> str:
     return f"of at most {epsilon}/255 a value (measured on the stored bytes: {largest}/255)"
 
 
-def _remarks(protection: ProtectionRecord) -> list[str]:
+def _remarks(manifest: ProtectedManifest) -> list[str]:
+    protection, outdated = manifest.protection, ", ".join(map(_plain, manifest.outdated))
     remarks = [f"Variant of the noise: {_plain(protection.variant)}."] if protection.variant else []
     if protection.converged is False:
         remarks.append("**Warning: the fit of this noise did not converge. Expect weak protection.**")
+    if outdated:
+        remarks.append(f"Made by earlier settings, so that the above is not said of them: {outdated}.")
     return remarks
 
 

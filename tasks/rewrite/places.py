@@ -102,6 +102,11 @@ def claim(config: ProtectConfig) -> Job:
         _require_no_strangers(destination, workspace)
     if job is not None:
         return job
+    if destination.info(LOCK) is not None:  # asked before this workspace is bound to it
+        if workspace.info(JOB) is not None:  # a run of this job has begun in between
+            return claim(config)
+        problem = f"destination {config.destination} is being written by another job, or was when it ended"
+        raise ConfigurationError(problem, f"give another destination; if that job is gone, remove {LOCK} there")
     _require_bucket(destination)
     job = Job(job=secrets.token_hex(16), destination=destination.identity())
     # Of two first runs that start together one draws the job; the other finds it.

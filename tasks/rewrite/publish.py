@@ -28,11 +28,13 @@ def publish(
     found = destination.list()
     orphans = _orphans(workspace, dataset, found) if config.orphans == "keep" else []
     everything = [*shards, *orphans]
+    outdated = [orphan.name for orphan in orphans if orphan.settings not in {shard.settings for shard in shards}]
     manifest = ProtectedManifest(
         job=job.job,
         dataset=_public(dataset, everything, _sizes(workspace, dataset)),
         orphans=tuple(shard.name for shard in orphans),
-        protection=_protection(config, noise, everything),
+        outdated=tuple(outdated),
+        protection=_protection(config, noise, everything, outdated),
     )
     _require_all(destination, everything, found)
     removed = _remove_others(destination, workspace, found, {shard.name for shard in everything})
@@ -135,7 +137,10 @@ def _png(field: str | None) -> str | None:
     return None if field is None else ".".join([*field.split(".")[:-1], "png"])
 
 
-def _protection(config: ProtectConfig, noise: NoiseRecord, shards: Sequence[ProtectedShard]) -> ProtectionRecord:
+def _protection(
+    config: ProtectConfig, noise: NoiseRecord, shards: Sequence[ProtectedShard], outdated: Collection[str]
+) -> ProtectionRecord:
+    changes = [shard.max_abs_change for shard in shards if shard.name not in outdated]
     return ProtectionRecord(
         method=config.method.kind,
         form=config.method.form,
@@ -147,6 +152,6 @@ def _protection(config: ProtectConfig, noise: NoiseRecord, shards: Sequence[Prot
         fraction=config.coverage.fraction,
         classes=config.coverage.classes,
         protected=sum(shard.protected for shard in shards),
-        max_abs_change=max((shard.max_abs_change for shard in shards), default=0),
+        max_abs_change=max(changes, default=0),
         software=f"unlearnable {version('unlearnable')}",
     )

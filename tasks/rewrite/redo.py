@@ -5,10 +5,11 @@ from typing import get_args
 from infra.storage import Folder
 from schemas.dataset import ShardIndex
 from schemas.protect import ProtectConfig, ProtectedShard
-from schemas.run import Stage
+from schemas.run import Redone, Stage
 from tasks.noise import store
 
 _OF_NO_INPUTS = {"inputs": ""}
+_BEGUN = "redo.json"
 
 
 def forget(config: ProtectConfig, stage: Stage, noise: str | None) -> int:
@@ -29,6 +30,16 @@ def forget(config: ProtectConfig, stage: Stage, noise: str | None) -> int:
         store.folder_of(Folder(config.noise_place), noise).delete(store.RECORD)
         count += 1
     return count + _invalidate(workspace.child("rewrite"), ProtectedShard)
+
+
+def was_begun(config: ProtectConfig, stage: Stage, run: str) -> bool:
+    """True when the run `run` has let go of the work of this stage in this workspace before."""
+    return Folder(config.workspace).load(_BEGUN, Redone) == Redone(run=run, stage=stage)
+
+
+def begun(config: ProtectConfig, stage: Stage, run: str) -> None:
+    """Note that the run `run` has let go of the work of a stage."""
+    Folder(config.workspace).save(_BEGUN, Redone(run=run, stage=stage))
 
 
 def _from(stage: Stage) -> tuple[Stage, ...]:

@@ -56,13 +56,19 @@ class Job:
             [shard.name, shard.sha256, list(shard.bad_positions), source.label_field, source.image_field],
             [list(self.dataset.class_names), list(self.dataset.labels)],
             [match.public for match in self.mapping.matches],
-            self.noise.inputs,
-            self.noise.tensors_sha256,
-            self.config.coverage,
-            self.config.budget,
-            self.config.application,
-            self.key.fingerprint,
+            *self._shared,
         )
+
+    @property
+    def settings(self) -> str:
+        """Digest of what is the same for all shards: the noise, the key, and how the noise is applied."""
+        return digest(VERSION, *self._shared)
+
+    @property
+    def _shared(self) -> tuple[Any, ...]:
+        config, noise = self.config, self.noise
+        how = (config.coverage, config.budget, config.application)
+        return (noise.inputs, noise.tensors_sha256, *how, self.key.fingerprint)
 
 
 def marker_of(shard: ShardRecord) -> str:
@@ -111,6 +117,7 @@ def rewrite(job: Job, shard: ShardRecord, noise: MakesNoise) -> ProtectedShard:
     stored = _check_stored(job, shard.name, data)
     marker = ProtectedShard(
         inputs=job.inputs_of(shard),
+        settings=job.settings,
         source=shard.name,
         name=shard.name,
         samples=len(done),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import infra.prefect_settings  # noqa: F401 - before Prefect
 
 from prefect import task
+from prefect.runtime import flow_run
 
 from infra import failures, progress
 from infra.caching import shared
@@ -39,8 +40,16 @@ def claim(config: ProtectConfig) -> Job:
 
 @task(name="forget", task_run_name="forget {stage} and after", **RETRIES)
 def forget(config: ProtectConfig, stage: Stage) -> None:
-    """Take back what marks a stage's work, and that of the stages after it, as done: this run does it again."""
+    """Take back what marks a stage's work, and that of the stages after it, as done: this run does it again.
+
+    Once: a run that crashed and is tried again goes on where it stood.
+    """
+    run = str(flow_run.root_flow_run_id or flow_run.id)
+    if redo.was_begun(config, stage, run):
+        log(f"this run has begun again from the stage {stage} before: it goes on where it stood")
+        return
     log(f"{redo.forget(config, stage, noise_of(config))} done-markers taken back, from the stage {stage} on")
+    redo.begun(config, stage, run)
 
 
 @task(name="check coverage")
@@ -80,6 +89,9 @@ def publish_dataset(
     if published.manifest.orphans:
         names = one_line(", ".join(published.manifest.orphans))
         warn(f"kept, though no longer in the source: {names}; to remove them give --orphans remove")
+    if published.manifest.outdated:
+        names = one_line(", ".join(published.manifest.outdated))
+        warn(f"of these, made by earlier settings, and not to be made anew without their source: {names}")
     if published.removed:
         warn(f"removed, since they no longer belong to the dataset: {one_line(', '.join(published.removed))}")
     return published

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -11,7 +12,9 @@ from pathlib import Path
 import infra.prefect_settings  # noqa: F401 - before Prefect
 
 from flows.protect import protect
+from flows.protect_bucket import protect_bucket
 from infra.errors import UnlearnableError
+from schemas.bucket import BucketConfig
 from schemas.protect import ProtectConfig
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -33,9 +36,10 @@ def prepare(server: str) -> None:
         os.environ |= before
 
 
-def start(config: ProtectConfig, said: Path) -> BaseProcess:
+def start(config: ProtectConfig | BucketConfig, said: Path) -> BaseProcess:
     """A run under way; the one line that it fails with is written to `said`, and its exit status is the command's."""
-    run = _CONTEXT.Process(target=_protect, args=(config.model_dump_json(), str(said)))
+    act = _protect_bucket if isinstance(config, BucketConfig) else _protect
+    run = _CONTEXT.Process(target=_tell, args=(act, config.model_dump_json(exclude_unset=True), str(said)))
     run.start()
     return run
 
@@ -53,9 +57,17 @@ def _nothing() -> None:
     pass
 
 
-def _protect(config: str, said: str) -> None:
+def _protect(config: str) -> None:
+    protect(ProtectConfig.model_validate_json(config))
+
+
+def _protect_bucket(config: str) -> None:
+    protect_bucket(BucketConfig.model_validate_json(config))
+
+
+def _tell(act: Callable[[str], None], config: str, said: str) -> None:
     try:
-        protect(ProtectConfig.model_validate_json(config))
+        act(config)
     except UnlearnableError as error:
         Path(said).write_text(str(error))
         sys.exit(error.exit_status)

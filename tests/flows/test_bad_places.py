@@ -7,6 +7,9 @@ import pytest
 from botocore.exceptions import NoCredentialsError
 from s3fs import S3FileSystem
 
+from infra.lease import LOCK
+from infra.storage import Folder
+from schemas.run import RunLock
 from tests.flows.cli_helpers import Places, failing_writes, refuse, tree
 from tests.tasks.shard.helpers import shard
 
@@ -129,6 +132,13 @@ class TestPlaces:
         assert f"destination {places.destination} holds another job's output" in said.error
         assert "that job's workspace" in said.error
         assert tree(places.destination) == before
+
+    def test_a_job_that_is_refused_because_another_is_writing_may_take_another_destination(self, cli, places):
+        places.put("a.tar", shard(4))
+        Folder(str(places.destination)).save(LOCK, RunLock(job="0" * 32, run="other", beat=1))
+        refuse(cli, places, 2, places.destination, "being written by another job", LOCK)
+        other = ("protect", places.source, places.root / "second", "--workspace", places.workspace)
+        assert cli(*other, "--method", "random").status == 0
 
     def test_a_workspace_serves_one_destination(self, cli, places):
         places.put("a.tar", shard(4))

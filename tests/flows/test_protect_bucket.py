@@ -1,5 +1,6 @@
 """A bucket of datasets: each is protected once, and again only what is new or changed; failures stop no other."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -128,6 +129,19 @@ def test_a_dataset_that_is_gone_is_named_and_its_copy_stays(bucket):
     assert tree(bucket.parent / "out" / "signs") == before
 
 
+def test_what_is_added_gives_no_dataset_another_name(bucket):
+    shutil.rmtree(bucket / "faces")
+    protect_bucket(config(bucket))
+    before = tree(bucket.parent / "out")
+    shutil.copy(bucket / "signs" / "train-000000.tar", bucket / "signs" / "test-000000.tar")
+    with pytest.raises(ConfigurationError, match="was dataset signs until now, and its names tell signs/t"):
+        protect_bucket(config(bucket))
+    assert tree(bucket.parent / "out") == before
+    listed = [{"name": name} for name in ("pets", "signs")]
+    (bucket / "datasets.yaml").write_text(json.dumps({"datasets": listed}))
+    assert done(protect_bucket(config(bucket))) == {"pets": (3, 3), "signs": (2, 2)}
+
+
 def test_only_those_that_are_named_are_done(bucket):
     assert done(protect_bucket(config(bucket, only=["pets"]))) == {"pets": (3, 0)}
     assert done(protect_bucket(config(bucket, only=["signs"]))) == {"pets": (3, 0), "signs": (2, 0)}
@@ -146,6 +160,15 @@ def test_places_that_do_not_lie_apart_are_refused_before_anything_is_written(buc
         protect_bucket(job)
     assert tree(bucket) == before
     assert not (bucket.parent / "out").exists()
+
+
+def test_a_workspace_serves_one_destination(bucket):
+    protect_bucket(config(bucket, only=["signs"]))
+    before = tree(bucket.parent / "private")
+    with pytest.raises(ConfigurationError, match=r"belongs to the destination .*/out; give"):
+        protect_bucket(config(bucket, destination=str(bucket.parent / "elsewhere")))
+    assert tree(bucket.parent / "private") == before
+    assert not (bucket.parent / "elsewhere").exists()
 
 
 def test_the_command_line_runs_tells_and_runs_again(bucket, cli):

@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
+import infra.prefect_settings  # noqa: F401 - before Prefect
+
 import pytest
+from prefect import flow
 
 from infra.errors import DataError
+from infra.storage import Folder
+from schemas.protect import KeptConfig
 from tasks.rewrite import shard as shards
 from tasks.rewrite import stage
+from tasks.rewrite.places import CONFIG
 from tests.flows.cli_helpers import tree
 
 
@@ -60,6 +66,26 @@ def test_a_rerun_from_a_stage_does_it_again_with_the_same_bytes(cli, broken):
     assert (said.json["shards"], said.json["skipped_shards"]) == (2, 0)
     assert tree(broken.destination) == before
     assert (broken.destination / "a.tar").stat().st_mtime_ns > times
+
+
+def test_a_run_that_is_tried_again_lets_go_of_finished_work_once(cli, broken):
+    broken.mend()
+    assert cli("rerun", broken.workspace).status == 0
+    kept = Folder(str(broken.workspace)).load(CONFIG, KeptConfig)
+    marker = broken.workspace / "rewrite" / "a.tar.json"
+
+    @flow
+    def tried_twice():
+        found = []
+        for _ in range(2):
+            stage.forget(kept.config, "rewrite")
+            found.append(marker.read_bytes() == done)
+            marker.write_bytes(done)
+        return found
+
+    done = marker.read_bytes()
+    for _run in range(2):
+        assert tried_twice() == [False, True]
 
 
 def test_relative_places_are_found_again_from_another_folder(cli, two_shards, monkeypatch, tmp_path):

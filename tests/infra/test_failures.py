@@ -32,6 +32,15 @@ def test_a_failure_is_kept_with_its_reason_and_its_log(workspace):
     assert found.log == ("reading", "half\\x1b[2J done")
 
 
+def test_work_that_is_done_stays_done_when_the_place_refuses_to_forget(workspace, monkeypatch):
+    def refuse(folder, name):
+        raise StorageError("can't delete it", "wait")
+
+    monkeypatch.setattr(Folder, "delete", refuse)
+    with failures.kept(workspace, "rewrite", "a.tar"):
+        pass
+
+
 def test_tries_are_counted_and_the_last_one_is_told(workspace):
     for i in range(3):
         fail(workspace, StorageError(f"try {i}", "wait"))

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from infra import lease
-from infra.errors import ConfigurationError, RunError
+from infra.errors import ConfigurationError, RunError, StorageError
 from infra.storage import Folder, encoded
 from schemas.run import Holder, RunLock
 
@@ -144,3 +144,13 @@ def test_clocks_that_jump_change_nothing(places, monkeypatch):
         with pytest.raises(RunError, match="is writing"):
             lease.Lease(*places, JOB).acquire()
         mine.require()
+
+
+def test_a_lock_whose_holder_can_not_be_noted_is_given_back(places, monkeypatch):
+    def refuse(folder, name, record):
+        raise StorageError("can't write", "free some space")
+
+    monkeypatch.setattr(Folder, "save", refuse)
+    with pytest.raises(StorageError, match="can't write"):
+        lease.Lease(*places, JOB).acquire()
+    assert places[0].list() == {}

@@ -7,6 +7,7 @@ import pytest
 
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
+from schemas.noise import NoiseBudget
 from tasks.rewrite import redo
 from tasks.rewrite.audit import audit
 from tests.tasks.rewrite.helpers import config_of, files, folder_source, protect_all, shards_of, tar_source
@@ -55,6 +56,16 @@ def test_it_goes_when_the_job_says_so_with_its_markers_and_is_not_named_again(jo
     assert names_of(job, "rewrite") == names_of(job, "dataset/index") == [f"train-00000{i}.tar.json" for i in (0, 1)]
     assert protect_all(job).orphans == ()
     assert audit(Folder(job.destination), job.source).problems == []
+
+
+def test_of_one_that_was_made_by_earlier_settings_nothing_is_claimed(job):
+    protect_all(job)
+    lower = job.model_copy(update={"budget": NoiseBudget(epsilon=2)})
+    manifest = protect_all(lower)
+    assert (manifest.orphans, manifest.outdated) == ((GONE,), (GONE,))
+    assert (manifest.protection.epsilon, manifest.protection.max_abs_change) == (2, 2)
+    assert f"not said of them: `{GONE}`" in files(job.destination)["README.md"].decode()
+    assert protect_all(job).outdated == ()
 
 
 def test_one_that_comes_back_is_an_orphan_no_more(job, tmp_path):
