@@ -141,7 +141,15 @@ def source_fields(
 
 
 def config_of(fields: dict[str, Any]) -> ProtectConfig:
-    """The configuration of a job; the method is error-minimizing and the workers are the cores by default."""
+    """The configuration of a job."""
+    return options.build(ProtectConfig, with_defaults(fields))
+
+
+def with_defaults(fields: dict[str, Any]) -> dict[str, Any]:
+    """A job's fields, the method error-minimizing and the workers the cores where nothing is stated.
+
+    Raises ConfigurationError when the workers are those of a cluster elsewhere and their number is not stated.
+    """
     if isinstance(fields.get("method"), dict):
         fields["method"].setdefault("kind", "error-minimizing")
     runner = fields.get("runner")
@@ -149,4 +157,4 @@ def config_of(fields: dict[str, Any]) -> ProtectConfig:
         mend = "say with --workers how many shards it works on at a time"
         raise ConfigurationError(f"how large the cluster at {runner['address']} is can't be seen from here", mend)
     fields.setdefault("workers", cores())
-    return options.build(ProtectConfig, fields)
+    return fields

@@ -5,9 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli import console, options
-from flows.cli.job import takes_a_job
+from flows.cli.job import takes_a_job, with_defaults
 from infra.errors import one_line
-from infra.machine import cores
 from schemas.bucket import BucketConfig, BucketSummary
 from schemas.run import Stage
 
@@ -69,9 +68,7 @@ def tell(summary: BucketSummary) -> None:
 def _bucket_fields(fields: dict[str, Any], workspace: str, datasets: str | None, only: str | None) -> dict[str, Any]:
     """Fields of a BucketConfig from those of a job: its source is the bucket."""
     source = dict(fields.pop("source"))
-    job = {"workers": cores(), **fields}
-    if isinstance(job.get("method"), dict):
-        job["method"].setdefault("kind", "error-minimizing")
+    job = with_defaults(fields)
     own = {"bucket": source.pop("url"), "destination": job.pop("destination"), "workspace": workspace}
     job.pop("workspace", None)
     return {**own, "datasets": datasets, "only": options.names(only), "source": source, "job": job}

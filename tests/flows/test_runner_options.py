@@ -30,8 +30,9 @@ def test_a_runner_that_makes_no_sense_is_bad_usage(cli, places, command, options
     refuse(cli, places, 2, *needles, command=places.arguments(command, *workers, *options))
 
 
-def test_how_many_shards_a_cluster_works_on_has_to_be_said(cli, places):
-    command = places.arguments("protect", *FAR)
+@pytest.mark.parametrize("word", ["protect", "protect-bucket"])
+def test_how_many_shards_a_cluster_works_on_has_to_be_said(cli, places, word):
+    command = places.arguments(word, *FAR)
     refuse(cli, places, 2, "cluster at 192.0.2.200:6379", "say with --workers", command=command)
 
 
