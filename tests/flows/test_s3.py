@@ -1,4 +1,4 @@
-"""The same flow in buckets: source, workspace and destination on S3, and what goes wrong there in one line."""
+"""The same flow in buckets, on a server that runs anywhere; tests/s3 asks a real one, where there are rights for it."""
 
 import boto3
 import pytest
