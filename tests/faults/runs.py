@@ -13,6 +13,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 
 from flows.protect import protect
 from flows.protect_bucket import protect_bucket
+from infra import lease
 from infra.errors import UnlearnableError
 from schemas.bucket import BucketConfig
 from schemas.protect import ProtectConfig
@@ -36,10 +37,13 @@ def prepare(server: str) -> None:
         os.environ |= before
 
 
-def start(config: ProtectConfig | BucketConfig, said: Path) -> BaseProcess:
-    """A run under way; the one line that it fails with is written to `said`, and its exit status is the command's."""
+def start(config: ProtectConfig | BucketConfig, said: Path, beat: float = lease.BEAT) -> BaseProcess:
+    """A run under way; the one line that it fails with is written to `said`, and its exit status is the command's.
+
+    Every `beat` seconds it says that it lives.
+    """
     act = _protect_bucket if isinstance(config, BucketConfig) else _protect
-    run = _CONTEXT.Process(target=_tell, args=(act, config.model_dump_json(exclude_unset=True), str(said)))
+    run = _CONTEXT.Process(target=_tell, args=(act, config.model_dump_json(), str(said), beat))
     run.start()
     return run
 
@@ -65,7 +69,8 @@ def _protect_bucket(config: str) -> None:
     protect_bucket(BucketConfig.model_validate_json(config))
 
 
-def _tell(act: Callable[[str], None], config: str, said: str) -> None:
+def _tell(act: Callable[[str], None], config: str, said: str, beat: float) -> None:
+    lease.BEAT = beat
     try:
         act(config)
     except UnlearnableError as error:

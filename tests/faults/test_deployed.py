@@ -67,8 +67,9 @@ class Deployed:
         assert found["state"]["name"] in states, found["state"]
         return found
 
-    def artifacts(self):
-        return {each["key"]: each["data"] for each in self.ask("POST", "artifacts/filter", limit=100)}
+    def artifacts(self, key):
+        found = self.ask("POST", "artifacts/filter", artifacts={"key": {"any_": [key]}}, limit=100)
+        return [each["data"] for each in found]
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +106,10 @@ def test_the_nightly_bucket_is_run_by_the_worker_and_leaves_its_artifacts(deploy
     assert found["state"]["name"] == "Completed", found["state"]["message"]
     for name in ("pets", "signs"):
         assert audit(Folder(str(tmp_path / "out" / name)), SourceSpec(url=str(tmp_path / "in" / name))).problems == []
-    artifacts = deployed.artifacts()
-    assert "| pets | 12 | 12 | 3 |" in artifacts["protected-bucket"]
-    assert "| pictures protected | 8 of 8 |" in artifacts["protection"]
+    (bucket,) = deployed.artifacts("protected-bucket")
+    assert "| pets | 12 | 12 | 3 |" in bucket
+    protection = "".join(sorted(deployed.artifacts("protection")))
+    assert [f"| pictures protected | {count} of {count} |" in protection for count in (8, 12)] == [True, True]
 
 
 def test_a_run_that_is_killed_is_scheduled_again_and_completes_under_its_own_id(deployed, tmp_path):

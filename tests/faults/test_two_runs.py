@@ -13,7 +13,7 @@ def test_of_two_runs_of_one_job_one_wins_and_the_other_says_so(unbroken, tmp_pat
     for attempt in range(3):
         unbroken.afresh()
         said = [tmp_path / f"said-{attempt}-{i}" for i in range(2)]
-        both = [runs.start(unbroken.config, each) for each in said]
+        both = [runs.start(unbroken.config, each, beat=0.3) for each in said]  # the whole job takes a few seconds
         for run in both:
             run.join()
         assert 0 in [run.exitcode for run in both]
