@@ -36,15 +36,13 @@ def read(fs: Any, path: str) -> bytes:
     """
     bucket, doubted = fs.split_path(path)[0], ""
     for attempt in range(_READ_TRIES):
-        try:
-            got: Any = sync(fs.loop, _get, fs, path)
-        except Exception as error:
-            broken = is_of_network(error) or isinstance(error, ConnectionError)
-            if not broken or attempt == _READ_TRIES - 1:
-                raise
+        got: Any = sync(fs.loop, _get, fs, path)
+        data, promised = got
+        if isinstance(data, Exception):
+            if attempt == _READ_TRIES - 1:
+                raise data
             time.sleep(_pause(attempt))
             continue
-        data, promised = got
         if promised is None:
             return data
         # Here, in the caller's thread: the loop that carries all transfers has no time to sum.
@@ -58,15 +56,24 @@ def read(fs: Any, path: str) -> bytes:
     raise OSError(errno.EIO, "its bytes are not those that its ETag tells of")
 
 
-async def _get(fs: Any, path: str) -> tuple[bytes, str | None]:
-    """An object's bytes, and the MD5 that the server promises or None. Raises ConnectionError when some are missing."""
+async def _get(fs: Any, path: str) -> tuple[bytes | Exception, str | None]:
+    """An object's bytes, and the MD5 that the server promises or None.
+
+    A body that broke off or stalled gives its error, to be asked for again; what went wrong before it is raised, for
+    the library has tried that again itself.
+    """
     bucket, key, version = fs.split_path(path)
     which = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
     answer = await fs._call_s3("get_object", **which)
-    async with answer["Body"] as body:
-        data = await body.read()
+    try:
+        async with answer["Body"] as body:
+            data = await body.read()
+    except Exception as error:
+        if is_of_network(error) or isinstance(error, ConnectionError | TimeoutError):
+            return error, None
+        raise
     if len(data) != answer["ContentLength"]:
-        raise ConnectionError(f"{len(data)} of {answer['ContentLength']} bytes came")
+        return ConnectionError(f"{len(data)} of {answer['ContentLength']} bytes came"), None
     return data, _promised(answer)
 
 

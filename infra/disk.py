@@ -2,15 +2,18 @@
 
 import contextlib
 import errno
-import glob as patterns
 import os
+import re
 import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fsspec.utils import glob_translate
+
 TEMPORARY = ".tmp-"
+_OF_SYSTEM = (".", "lost+found")  # folders that others may not read, and that hold no data of ours
 # What os.link says where names can't be linked: FAT, some network and user-space filesystems.
 _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
@@ -57,11 +60,12 @@ def _beside(target: Path, data: bytes, mode: int) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def files(root: str) -> dict[str, dict[str, Any]]:
+def files(root: str, depth: int | None = None) -> dict[str, dict[str, Any]]:
     """All files below a folder by their names in it, with what an fsspec filesystem says of one; {} without the folder.
 
-    Links are followed, but not back into a folder that they lie in. One that leads nowhere is listed as if it were a
-    file: whoever reads it hears of it. Raises OSError for a folder that can't be read.
+    `depth` bounds how many folders down they lie. Links are followed, but not back into a folder that they lie in. One
+    that leads nowhere is listed as if it were a file: whoever reads it hears of it. Raises OSError for a folder that
+    can't be read, but for hidden ones and those of the system.
     """
     found: dict[str, dict[str, Any]] = {}
     waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
@@ -73,30 +77,42 @@ def files(root: str) -> dict[str, dict[str, Any]]:
         except FileNotFoundError:  # removed in the meantime
             continue
         except PermissionError as error:
+            if folder.rstrip("/").rpartition("/")[2].startswith(_OF_SYSTEM):
+                continue
             raise PermissionError(errno.EACCES, f"folder {folder.rstrip('/') or '.'} can't be read") from error
         for entry in entries:
             if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and Path(entry.path).is_dir()):
-                waiting.append((f"{folder}{entry.name}/", above | {(here.st_dev, here.st_ino)}))
+                if depth is None or folder.count("/") < depth:
+                    waiting.append((f"{folder}{entry.name}/", above | {(here.st_dev, here.st_ino)}))
             elif (info := _info(entry.path)) is not None:
                 found[folder + entry.name] = info
     return found
 
 
 def glob(pattern: str) -> dict[str, dict[str, Any]]:
-    """All files that a pattern names, by path, as `files` gives them; links are followed."""
-    infos = {path: _info(path) for path in patterns.iglob(pattern, recursive=True)}  # noqa: PTH207 - an iterator of texts
-    return {path: info for path, info in infos.items() if info is not None}
+    """All files that a pattern (an absolute path) names, by path, as `files` finds them."""
+    wildcard = re.search(r"[*?\[]", pattern)
+    root = pattern[: wildcard.start() if wildcard else None].rpartition("/")[0]
+    depth = None if "**" in pattern else pattern[len(root) + 1 :].count("/")
+    matches = re.compile(glob_translate(pattern)).match
+    found = {f"{root}/{name}": info for name, info in files(root or "/", depth).items()}
+    return {path: info for path, info in found.items() if matches(path)}
 
 
 def _info(path: str) -> dict[str, Any] | None:
     """What an fsspec filesystem says of a file, of a link what it leads to; None for what is no file."""
+    size = None
     try:
         told = Path(path).stat()
-    except OSError:
-        if not Path(path).is_symlink():
+    except OSError as error:
+        try:
+            told = Path(path).lstat()
+        except FileNotFoundError:  # removed in the meantime
             return None
-        told = Path(path).lstat()
-        return {"name": path, "type": "file", "size": 0, "created": told.st_ctime, "mtime": told.st_mtime}
-    if not stat.S_ISREG(told.st_mode):
+        if not stat.S_ISLNK(told.st_mode):
+            raise error from None
+        size = 0
+    if size is None and not stat.S_ISREG(told.st_mode):
         return None
-    return {"name": path, "type": "file", "size": told.st_size, "created": told.st_ctime, "mtime": told.st_mtime}
+    size = told.st_size if size is None else size
+    return {"name": path, "type": "file", "size": size, "created": told.st_ctime, "mtime": told.st_mtime}

@@ -69,8 +69,9 @@ class Lease:
         try:
             self._workspace.save(HOLDER, here)
         except StorageError:
-            with contextlib.suppress(StorageError):
-                self._destination.delete(LOCK)  # what nobody renews would keep the next run waiting
+            with contextlib.suppress(StorageError, DataError):
+                if self._is_ours():  # what nobody renews would keep the next run waiting
+                    self._destination.delete(LOCK)
             raise
         self._renewing.start()
 

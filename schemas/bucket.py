@@ -95,7 +95,7 @@ class DatasetOutcome(Schema):
     """What became of one dataset."""
 
     name: str
-    url: str = Field(description="Where it lies: a URL, a path or a glob.")
+    url: str = Field(default="", description="Where it lies: a URL, a path or a glob; empty: not known.")
     summary: ProtectSummary | None = Field(description="What the run did; None when it failed.")
     error: str | None = Field(description="Why it failed, in one line; None when it did not.")
 

@@ -17,10 +17,20 @@ export PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 PREFECT_FLOWS_HEART
 export PATH=$BIN:$PATH # runs start with the python of their worker
 
 alive() { # NAME: its process is there, and not another one of that number, as after the machine was started anew
-    [ -f "$PREFECT_HOME/$1.pid" ] && [ "$(began "$(number "$1")")" = "$(tail -n 1 "$PREFECT_HOME/$1.pid")" ]
+    [ -f "$PREFECT_HOME/$1.pid" ] || return 1
+    local now
+    now=$(began "$(number "$1")")
+    [ -n "$now" ] && [ "$now" = "$(sed -n 2p "$PREFECT_HOME/$1.pid")" ]
 }
 number() { head -n 1 "$PREFECT_HOME/$1.pid"; }
-began() { LC_ALL=C ps -o lstart= -p "$1" || echo "no process $1"; }
+began() { # PID: the boot and the moment since then at which it began; elsewhere the time; nothing without a process
+    if [ -r /proc/sys/kernel/random/boot_id ]; then
+        [ ! -r "/proc/$1/stat" ] ||
+            echo "$(cat /proc/sys/kernel/random/boot_id) $(sed 's/.*) //' "/proc/$1/stat" | cut -d ' ' -f 20)"
+    else
+        TZ=UTC LC_ALL=C ps -o lstart= -p "$1" || true
+    fi
+}
 start() { # NAME COMMAND...: in the background, in a session of its own, so that `down` ends all that it started
     local name=$1
     shift
@@ -34,7 +44,7 @@ stop() { # NAME
     alive "$1" || { rm -f "$PREFECT_HOME/$1.pid"; return 0; }
     local pid
     pid=$(number "$1")
-    kill "$pid"
+    kill "$pid" 2>/dev/null || true
     for _ in $(seq 300); do
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.1

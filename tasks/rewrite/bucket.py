@@ -1,6 +1,8 @@
 """The jobs of a bucket: one for each dataset, with a destination and a workspace of its own."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -61,12 +63,12 @@ def with_others(
 
 
 def check_owner(config: BucketConfig, before: BucketSummary | None) -> None:
-    """Raise ConfigurationError when a workspace was used for another destination."""
+    """Raise ConfigurationError when the datasets of a workspace were protected into another destination."""
     if before is None:
         return
-    owned = Folder(before.config.destination)
-    if owned.identity() != Folder(config.destination).identity():
-        problem = f"workspace {config.workspace} belongs to the destination {owned.url}"
+    owned = _placed(before.config.destination, before.folder)
+    if Folder(owned).identity() != Folder(config.destination).identity() and dataset_names(Folder(config.workspace)):
+        problem = f"workspace {config.workspace} belongs to the destination {owned}"
         raise ConfigurationError(problem, "give each destination a workspace of its own")
 
 
@@ -75,13 +77,20 @@ def check_names(before: BucketSummary | None, found: BucketContent) -> None:
 
     It would be protected anew, beside its copy by the old name. A list may rename what it likes.
     """
-    lost = gone(before, found)
-    known = () if before is None else before.datasets
-    for old in (each for each in known if each.name in lost):
-        for new in (each for each in found.datasets if each.entry is None):
-            if _overlap(old.url, new.url):
-                problem = f"{old.url} was dataset {old.name} until now, and its names tell {new.name}"
-                raise ConfigurationError(problem, f"list the datasets in datasets.yaml, {old.name} among them")
+    if before is None:
+        return
+    lost, known = gone(before, found), {each.name for each in before.datasets}
+    new = [each for each in found.datasets if each.entry is None and each.name not in known]
+    for old in (each for each in before.datasets if each.name in lost and each.url):
+        for each in new:
+            if _overlap(_placed(old.url, before.folder), _placed(each.url, str(Path.cwd()))):
+                problem = f"{old.url} was dataset {old.name} until now, and its names tell {each.name}"
+                raise ConfigurationError(problem, "list the datasets by the names that they had, in datasets.yaml")
+
+
+def _placed(url: str, folder: str) -> str:
+    """A place as it is called from anywhere, `folder` being where relative ones count from."""
+    return url if "://" in url else os.path.normpath(os.path.join(folder, os.path.expanduser(url)))
 
 
 def _overlap(url: str, other: str) -> bool:

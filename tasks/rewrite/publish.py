@@ -28,7 +28,8 @@ def publish(
     found = destination.list()
     orphans = _orphans(workspace, dataset, found) if config.orphans == "keep" else []
     everything = [*shards, *orphans]
-    outdated = [orphan.name for orphan in orphans if orphan.settings not in {shard.settings for shard in shards}]
+    current = {"", *(shard.settings for shard in shards)}  # markers of earlier versions don't tell
+    outdated = [orphan.name for orphan in orphans if orphan.settings not in current]
     manifest = ProtectedManifest(
         job=job.job,
         dataset=_public(dataset, everything, _sizes(workspace, dataset)),

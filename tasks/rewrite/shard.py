@@ -84,10 +84,11 @@ def finished(job: Job, shard: ShardRecord) -> ProtectedShard | None:
     info = job.destination.unchanged(marker.name, marker.bytes, marker.sha256, marker.etag)
     if info is None:
         return None
-    if info.get("ETag") != marker.etag:  # a copy of the bucket, say: next time this one is proof enough
-        marker = marker.model_copy(update={"etag": info.get("ETag")})
-        job.workspace.save(marker_of(shard), marker)
-    return marker
+    # Another ETag (of a copy of the bucket, say) is proof enough next time; markers of earlier versions lack settings.
+    known = marker.model_copy(update={"etag": info.get("ETag"), "settings": job.settings})
+    if known != marker:
+        job.workspace.save(marker_of(shard), known)
+    return known
 
 
 def make_perturber(config: ProtectConfig, noise: NoiseRecord, key: BucketKey) -> MakesNoise:

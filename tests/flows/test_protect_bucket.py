@@ -142,6 +142,34 @@ def test_what_is_added_gives_no_dataset_another_name(bucket):
     assert done(protect_bucket(config(bucket))) == {"pets": (3, 3), "signs": (2, 2)}
 
 
+def test_a_split_that_is_removed_gives_no_other_a_name(bucket):
+    shutil.copy(bucket / "signs" / "train-000001.tar", bucket / "signs" / "val-000000.tar")
+    shutil.copy(bucket / "signs" / "train-000001.tar", bucket / "signs" / "test-000000.tar")
+    only = ["signs/train", "signs/test", "signs/val"]
+    protect_bucket(config(bucket, only=only))
+    (bucket / "signs" / "val-000000.tar").unlink()
+    summary = protect_bucket(config(bucket, only=only[:2]))
+    assert summary.gone == ("signs/val",)
+    assert done(summary) == {"signs/test": (1, 1), "signs/train": (2, 2)}
+
+
+def test_a_first_run_that_could_do_nothing_binds_no_workspace(bucket):
+    (bucket.parent / "taken").write_text("no folder")
+    with pytest.raises(DataError, match="datasets failed"):
+        protect_bucket(config(bucket, destination=str(bucket.parent / "taken"), only=["signs"]))
+    assert done(protect_bucket(config(bucket, only=["signs"]))) == {"signs": (2, 0)}
+
+
+def test_one_destination_is_the_same_from_wherever_it_is_named(bucket, monkeypatch):
+    monkeypatch.chdir(bucket.parent)
+    protect_bucket(config(bucket, destination="out", only=["signs"]).model_copy(update={"bucket": "in"}))
+    (bucket.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(bucket.parent / "elsewhere")
+    assert done(protect_bucket(config(bucket, only=["signs"]))) == {"signs": (2, 2)}
+    with pytest.raises(ConfigurationError, match="belongs to the destination"):
+        protect_bucket(config(bucket, destination="out", only=["signs"]))
+
+
 def test_only_those_that_are_named_are_done(bucket):
     assert done(protect_bucket(config(bucket, only=["pets"]))) == {"pets": (3, 0)}
     assert done(protect_bucket(config(bucket, only=["signs"]))) == {"pets": (3, 0), "signs": (2, 0)}

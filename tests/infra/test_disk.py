@@ -31,11 +31,37 @@ def test_links_to_files_and_folders_are_followed(linked):
         assert fingerprint(found[name]) == fingerprint(Folder(str(linked)).info(name))
 
 
-@pytest.mark.parametrize("pattern", ["*/*.png", "**/*.png", "cat/*.png", "cat/[0-9].png", "*/?.png"])
-def test_a_glob_follows_them_too(linked, pattern):
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*/*.png", ["cat/1.png", "dog/2.png"]),
+        ("**/*.png", ["cat/1.png", "dog/2.png"]),
+        ("**/1.png", ["cat/1.png"]),
+        ("cat/*.png", ["cat/1.png"]),
+        ("cat/[0-9].png", ["cat/1.png"]),
+        ("d?g/?.png", ["dog/2.png"]),
+        ("*.png", []),
+    ],
+)
+def test_a_glob_follows_them_too(linked, pattern, names):
+    (linked / "dog" / "loop").symlink_to(linked)
     found = look(f"{linked}/{pattern}")
-    assert {f"{found.folder.url}/{name}" for name in found.files} >= {f"{linked}/cat/1.png"}
-    assert not found.whole
+    assert [f"{found.folder.url}/{name}" for name in found.files] == [f"{linked}/{name}" for name in names]
+    assert found.whole == (not names)
+
+
+def test_a_glob_looks_no_deeper_than_it_names(linked, monkeypatch):
+    seen, real = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: seen.append(str(path)) or real(path))
+    (linked / "a.tar").write_bytes(b"1")
+    assert list(look(f"{linked}/*.tar").files) == ["a.tar"]
+    assert [path.rstrip("/") for path in seen] == [str(linked)]
+
+
+def test_a_relative_glob_is_one_too(linked, monkeypatch):
+    monkeypatch.chdir(linked)
+    for pattern in ("*/*.png", "./*/*.png", f"../{linked.name}/*/*.png"):
+        assert len(look(pattern).files) == 2, pattern
 
 
 def test_one_folder_by_two_names_is_in_both(linked, tmp_path):
@@ -75,6 +101,18 @@ def test_a_folder_below_that_may_not_be_read_is_named(linked, monkeypatch):
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(StorageError, match="folder dog can't be read"):
         Folder(str(linked)).list()
+
+
+@pytest.mark.parametrize("name", ["lost+found", ".Trash-0"])
+def test_a_folder_of_the_system_that_may_not_be_read_is_left_out(linked, monkeypatch, name):
+    (linked / name).mkdir()
+    real = os.scandir
+
+    def scandir(path):
+        return raising(PermissionError(errno.EACCES, "no"))() if str(path).rstrip("/").endswith(name) else real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert list(Folder(str(linked)).list()) == ["cat/1.png", "dog/2.png"]
 
 
 def test_a_folder_that_goes_away_under_us_holds_nothing(linked, monkeypatch):
