@@ -162,7 +162,7 @@ def test_a_first_run_that_could_do_nothing_binds_no_workspace(bucket):
 
 def test_one_destination_is_the_same_from_wherever_it_is_named(bucket, monkeypatch):
     monkeypatch.chdir(bucket.parent)
-    protect_bucket(config(bucket, destination="out", only=["signs"]).model_copy(update={"bucket": "in"}))
+    protect_bucket(config(bucket, destination="out", only=["signs"]))
     (bucket.parent / "elsewhere").mkdir()
     monkeypatch.chdir(bucket.parent / "elsewhere")
     assert done(protect_bucket(config(bucket, only=["signs"]))) == {"signs": (2, 2)}
