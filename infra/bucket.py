@@ -16,7 +16,7 @@ from typing import Any
 
 from fsspec.asyn import sync
 
-from infra.storage_errors import answer_of, is_of_network
+from infra.storage_errors import answer_of, broke_off, is_of_network
 
 _MARK = "unlearnable-write"  # metadata of a conditional put: whose it was, if the answer is lost
 _CONFLICT = {"ConditionalRequestConflict", "OperationAborted", "409"}  # AWS: two at a time, try again
@@ -59,12 +59,17 @@ def read(fs: Any, path: str) -> bytes:
 async def _get(fs: Any, path: str) -> tuple[bytes | Exception, str | None]:
     """An object's bytes, and the MD5 that the server promises or None.
 
-    A body that broke off or stalled gives its error, to be asked for again; what went wrong before it is raised, for
-    the library has tried that again itself.
+    An answer that broke off or stalled gives its error, to be asked for again; what else went wrong is raised, for the
+    library has tried that again itself.
     """
     bucket, key, version = fs.split_path(path)
     which = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
-    answer = await fs._call_s3("get_object", **which)
+    try:
+        answer = await fs._call_s3("get_object", **which)
+    except Exception as error:
+        if broke_off(error):  # in the middle of what the server had to say
+            return error, None
+        raise
     try:
         async with answer["Body"] as body:
             data = await body.read()

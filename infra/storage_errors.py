@@ -101,6 +101,14 @@ def is_of_network(error: BaseException) -> bool:
     return not _PASSING.isdisjoint(_kinds(error))
 
 
+def broke_off(error: BaseException) -> bool:
+    """True for an error of the transport itself: an answer that broke off, which the S3 library does not ask for again.
+
+    What it has tried again comes as its own error.
+    """
+    return "aiohttp.ClientError" in _kinds(error)
+
+
 def answer_of(error: BaseException) -> tuple[str, int]:
     """Code and HTTP status of the S3 server's answer that s3fs made `error` of; ("", 0) when it is of another kind."""
     answer = _answer(error)

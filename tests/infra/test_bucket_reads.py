@@ -2,6 +2,7 @@
 
 import hashlib
 
+import aiohttp
 import pytest
 from botocore.exceptions import EndpointConnectionError, IncompleteReadError, ReadTimeoutError
 from fsspec.asyn import get_loop
@@ -72,6 +73,12 @@ def test_three_such_bodies_are_an_error(broken):
     with pytest.raises((OSError, ReadTimeoutError, IncompleteReadError)):
         bucket.read(server, "b/k")
     assert server.requests == 3
+
+
+def test_a_refusal_that_breaks_off_is_asked_for_again():
+    server = Server((aiohttp.ClientPayloadError("117 of 235 bytes"),), DATA)
+    assert bucket.read(server, "b/k") == DATA
+    assert server.requests == 2
 
 
 def test_a_server_that_can_not_be_reached_is_not_tried_again_here():
