@@ -21,6 +21,7 @@ from schemas.victims import TinyVictim
 from tasks.rewrite.audit import audit
 from tests.cluster.conftest import free_port
 from tests.cluster.jobs import dying, looking
+from tests.faults import tally
 from tests.tasks.rewrite.helpers import TWO_PHASE, config_of, shards_of, tar_source
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
@@ -110,6 +111,7 @@ def test_a_worker_that_is_killed_costs_its_shard_alone(nodes, tmp_path):
     protect(whole)
     assert shards_of(job.destination) == shards_of(whole.destination)
     assert audit(Folder(job.destination), job.source).problems == []
+    tally.record("kill -9 of a worker of a Ray cluster", 1, "its shard alone is done again; same bytes")
 
 
 def test_a_task_whose_process_dies_is_done_again_and_the_others_are_not(nodes, tmp_path):
