@@ -4,8 +4,7 @@ import io
 
 import pandas as pd
 
-from infra import failures
-from infra.lease import HOLDER
+from infra import failures, lease
 from infra.storage import Folder
 from schemas.bucket import BucketSummary
 from schemas.dataset import DatasetManifest
@@ -28,7 +27,7 @@ def look(workspace: Folder) -> JobStatus | None:
     known = {f"rewrite/{shard.name}.json" for shard in dataset.shards} if dataset else set()
     markers = [workspace.load(name, ProtectedShard) for name in names if name in known]
     noises = [workspace.load(n, NoiseRecord) for n in names if n.startswith("noise/") and n.endswith("/record.json")]
-    holder = workspace.load(HOLDER, Holder)
+    holder = lease.holder(Folder(job.destination), workspace)
     published = Folder(job.destination).load("manifest.json", ProtectedManifest)
     return JobStatus(
         destination=job.destination,
@@ -42,9 +41,17 @@ def look(workspace: Folder) -> JobStatus | None:
         protected=sum(marker.protected for marker in markers if marker),
         orphans=published.orphans if published is not None and published.job == job.job else (),
         failed=len(failures.listed(workspace)),
-        running=f"process {holder.process} on {holder.host}" if holder else None,
+        running=_running(holder) if holder else None,
         reports=sum(name.startswith("reports/") and name.endswith("/report.json") for name in names),
     )
+
+
+def _running(holder: Holder) -> str:
+    if lease.is_dead(holder):
+        now = ", which was killed: the next run takes over at once"
+    else:
+        now = "" if lease.is_here(holder) else ", unless it was killed"
+    return f"process {holder.process} on {holder.host}{now}"
 
 
 def _noise(record: NoiseRecord) -> NoiseStatus:

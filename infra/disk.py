@@ -89,10 +89,8 @@ def files(root: str, depth: int | None = None) -> dict[str, dict[str, Any]]:
     return found
 
 
-def glob(pattern: str) -> dict[str, dict[str, Any]]:
-    """All files that a pattern (an absolute path) names, by path, as `files` finds them."""
-    wildcard = re.search(r"[*?\[]", pattern)
-    root = pattern[: wildcard.start() if wildcard else None].rpartition("/")[0]
+def glob(root: str, pattern: str) -> dict[str, dict[str, Any]]:
+    """All files that a pattern (an absolute path, whose wildcards lie below `root`) names, by path, as `files` does."""
     depth = None if "**" in pattern else pattern[len(root) + 1 :].count("/")
     matches = re.compile(glob_translate(pattern)).match
     found = {f"{root}/{name}": info for name, info in files(root or "/", depth).items()}
@@ -101,18 +99,18 @@ def glob(pattern: str) -> dict[str, dict[str, Any]]:
 
 def _info(path: str) -> dict[str, Any] | None:
     """What an fsspec filesystem says of a file, of a link what it leads to; None for what is no file."""
-    size = None
     try:
         told = Path(path).stat()
-    except OSError as error:
+    except OSError:
         try:
-            told = Path(path).lstat()
+            link = Path(path).lstat()
         except FileNotFoundError:  # removed in the meantime
             return None
-        if not stat.S_ISLNK(told.st_mode):
-            raise error from None
-        size = 0
-    if size is None and not stat.S_ISREG(told.st_mode):
-        return None
-    size = told.st_size if size is None else size
+        if not stat.S_ISLNK(link.st_mode):
+            raise
+        return _described(path, link, 0)
+    return _described(path, told, told.st_size) if stat.S_ISREG(told.st_mode) else None
+
+
+def _described(path: str, told: os.stat_result, size: int) -> dict[str, Any]:
     return {"name": path, "type": "file", "size": size, "created": told.st_ctime, "mtime": told.st_mtime}

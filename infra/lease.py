@@ -19,7 +19,7 @@ from infra.storage import Folder, encoded, fingerprint
 from schemas.run import Holder, RunLock
 
 LOCK = ".unlearnable-lock"
-HOLDER = "running.json"
+RUNNING = "running"  # in a workspace: which process each run is that holds the destination, or is about to
 BEAT = 10.0
 PATIENCE = 35.0
 _SETTLE = 1.0
@@ -31,6 +31,7 @@ class Lease:
     def __init__(self, destination: Folder, workspace: Folder, job: str):
         self._destination, self._workspace = destination, workspace
         self._lock = RunLock(job=job, run=secrets.token_hex(8), beat=0)
+        self._noted = _noted(self._lock.run)
         self._ended = threading.Event()
         self._lost = False
         self._renewing = threading.Thread(target=self._renew, name="lease", daemon=True)
@@ -48,6 +49,33 @@ class Lease:
 
         Raises RunError while another run of this job holds it, ConfigurationError when another job does.
         """
+        # Before the lock: whoever finds one whose run is not noted has to watch it for long.
+        self._workspace.save(self._noted, _here(self._lock.run))
+        try:
+            self._lock_destination()
+        except BaseException:
+            with contextlib.suppress(StorageError, DataError):
+                self._let_go()
+            raise
+        self._renewing.start()
+        with contextlib.suppress(StorageError, DataError):  # they stand in nobody's way
+            _forget_dead(self._workspace)
+
+    def release(self) -> None:
+        """Give the lock back, unless another run holds it by now."""
+        self._ended.set()
+        self._renewing.join()  # its last word must not come after the lock is gone
+        try:
+            self._let_go()
+        except (StorageError, DataError) as error:
+            progress.say(f"warning: the lock stays, and the next run will take it over: {error}")
+
+    def _let_go(self) -> None:
+        if self._is_ours():
+            self._destination.delete(LOCK)
+        self._workspace.delete(self._noted)
+
+    def _lock_destination(self) -> None:
         while not self._destination.create(LOCK, encoded(self._lock)):
             found = self._destination.load(LOCK, RunLock)
             if found is None:
@@ -55,36 +83,12 @@ class Lease:
             if found.job != self._lock.job:
                 problem = f"destination {self._destination.url} is being written by another job, or was when it ended"
                 raise ConfigurationError(problem, f"give another destination; if that job is gone, remove {LOCK} there")
-            if not self._is_dead(found):
+            holder = self._workspace.load(_noted(found.run), Holder)
+            if holder is None or not is_dead(holder):
                 self._watch(found)
             if self._take_over(found):
-                break
-        here = Holder(
-            run=self._lock.run,
-            host=socket.gethostname(),
-            machine=machine.identity(),
-            process=os.getpid(),
-            began=machine.began(os.getpid()),
-        )
-        try:
-            self._workspace.save(HOLDER, here)
-        except StorageError:
-            with contextlib.suppress(StorageError, DataError):
-                if self._is_ours():  # what nobody renews would keep the next run waiting
-                    self._destination.delete(LOCK)
-            raise
-        self._renewing.start()
-
-    def release(self) -> None:
-        """Give the lock back, unless another run holds it by now."""
-        self._ended.set()
-        self._renewing.join()  # its last word must not come after the lock is gone
-        try:
-            if self._is_ours():
-                self._workspace.delete(HOLDER)
-                self._destination.delete(LOCK)
-        except (StorageError, DataError) as error:
-            progress.say(f"warning: the lock stays, and the next run will take it over: {error}")
+                self._workspace.delete(_noted(found.run))
+                return
 
     def _renew(self) -> None:
         """Say again and again that this run is alive, until it is released."""
@@ -103,13 +107,6 @@ class Lease:
         found = self._destination.load(LOCK, RunLock)
         return found is not None and found.run == self._lock.run
 
-    def _is_dead(self, other: RunLock) -> bool:
-        """True when the run that left a lock was a process of this machine, and is no more."""
-        holder = self._workspace.load(HOLDER, Holder)
-        if holder is None or holder.run != other.run or holder.machine is None:
-            return False
-        return holder.machine == machine.identity() and machine.began(holder.process) != holder.began
-
     def _watch(self, other: RunLock) -> None:
         """Return once a lock has not changed for PATIENCE seconds, or is gone. Raises RunError when it changes."""
         progress.say(f"another run holds {self._destination.url}: looking for up to {PATIENCE:.0f} s if it is alive")
@@ -123,8 +120,8 @@ class Lease:
                 raise self._busy(other)
 
     def _busy(self, other: RunLock) -> RunError:
-        holder = self._workspace.load(HOLDER, Holder)
-        who = f" (process {holder.process} on {holder.host})" if holder and holder.run == other.run else ""
+        holder = self._workspace.load(_noted(other.run), Holder)
+        who = f" (process {holder.process} on {holder.host})" if holder else ""
         return RunError(
             f"another run{who} is writing {self._destination.url} now", "let it finish, or end it and run this again"
         )
@@ -150,3 +147,41 @@ def held(destination: Folder, workspace: Folder, job: str) -> Iterator[Lease]:
         yield lease
     finally:
         lease.release()
+
+
+def holder(destination: Folder, workspace: Folder) -> Holder | None:
+    """Which process holds a destination, or held it when it was killed; None when no run of this workspace does."""
+    lock = destination.load(LOCK, RunLock)
+    return None if lock is None else workspace.load(_noted(lock.run), Holder)
+
+
+def is_dead(run: Holder) -> bool:
+    """True when a run was a process of this machine, and is no more."""
+    return is_here(run) and machine.began(run.process) != run.began
+
+
+def is_here(run: Holder) -> bool:
+    """True when a run is or was a process of this machine."""
+    return run.machine is not None and run.machine == machine.identity()
+
+
+def _forget_dead(workspace: Folder) -> None:
+    """Remove the notes of runs that can be seen to be dead."""
+    for name in workspace.child(RUNNING).list():
+        found = workspace.load(f"{RUNNING}/{name}", Holder)
+        if found is not None and is_dead(found):
+            workspace.delete(f"{RUNNING}/{name}")
+
+
+def _noted(run: str) -> str:
+    return f"{RUNNING}/{run}.json"
+
+
+def _here(run: str) -> Holder:
+    return Holder(
+        run=run,
+        host=socket.gethostname(),
+        machine=machine.identity(),
+        process=os.getpid(),
+        began=machine.began(os.getpid()),
+    )

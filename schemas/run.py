@@ -18,7 +18,7 @@ class RunLock(Stored):
 
 
 class Holder(Stored):
-    """running.json of a workspace: on which machine the run that holds the lock is, to tell at once that it is dead."""
+    """running/RUN.json of a workspace: which process a run is that holds the lock, to tell at once that it is dead."""
 
     run: str = Field(description="The run that this is about.")
     host: str = Field(description="Name of the machine.")

@@ -14,6 +14,7 @@ from schemas.protect import KeptConfig
 from schemas.run import Stage
 
 _STAGES: tuple[str, ...] = get_args(Stage)
+_PLACES = ("bucket", "destination", "workspace", "datasets", "noise_store", "key_file", "mapping", "url")
 
 
 def command(
@@ -55,9 +56,6 @@ def _stage(text: str | None) -> Stage | None:
     if text is not None and text not in _STAGES:
         raise ConfigurationError(f"--from {text} is no stage", f"give one of {', '.join(_STAGES)}")
     return text  # pyright: ignore
-
-
-_PLACES = ("bucket", "destination", "workspace", "datasets", "noise_store", "key_file", "mapping", "url")
 
 
 def _places(config: Any) -> list[str]:

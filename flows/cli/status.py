@@ -60,5 +60,5 @@ def _tell(found: JobStatus, workspace: str) -> None:
     if found.failed:
         print(f"failed       {found.failed}; see unlearnable failed {workspace}")
     if found.running:
-        print(f"running      {found.running}, unless it was killed")
+        print(f"running      {found.running}")
     print(f"reports      {found.reports}")

@@ -1,6 +1,5 @@
 """The jobs of a bucket: one for each dataset, with a destination and a workspace of its own."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,20 +82,15 @@ def check_names(before: BucketSummary | None, found: BucketContent) -> None:
     new = [each for each in found.datasets if each.entry is None and each.name not in known]
     for old in (each for each in before.datasets if each.name in lost and each.url):
         for each in new:
-            if _overlap(_placed(old.url, before.folder), _placed(each.url, str(Path.cwd()))):
+            was, now = Folder(_placed(old.url, before.folder)), Folder(each.url)
+            if was.holds(now) or now.holds(was):
                 problem = f"{old.url} was dataset {old.name} until now, and its names tell {each.name}"
                 raise ConfigurationError(problem, "list the datasets by the names that they had, in datasets.yaml")
 
 
 def _placed(url: str, folder: str) -> str:
     """A place as it is called from anywhere, `folder` being where relative ones count from."""
-    return url if "://" in url else os.path.normpath(os.path.join(folder, os.path.expanduser(url)))
-
-
-def _overlap(url: str, other: str) -> bool:
-    """True when two datasets are one, or one lies in the other's folder."""
-    one, two = url.rstrip("/"), other.rstrip("/")
-    return one == two or one.startswith(f"{two}/") or two.startswith(f"{one}/")
+    return url if "://" in url else str(Path(folder, Path(url).expanduser()))
 
 
 def _job(config: BucketConfig, found: FoundDataset) -> ProtectConfig:

@@ -50,7 +50,12 @@ def _from(stage: Stage) -> tuple[Stage, ...]:
 def _invalidate(folder: Folder, model: type[ShardIndex] | type[ProtectedShard]) -> int:
     names = list(folder.list())
     for name in names:
-        marker = folder.load(name, model)
-        if marker is not None:
-            folder.save(name, marker.model_copy(update=_OF_NO_INPUTS))
+        take_back(folder, name, model)
     return len(names)
+
+
+def take_back(folder: Folder, name: str, model: type[ShardIndex] | type[ProtectedShard]) -> None:
+    """Let a shard's done-marker be of no inputs, if it is there: what it marks is done again."""
+    marker = folder.load(name, model)
+    if marker is not None:
+        folder.save(name, marker.model_copy(update=_OF_NO_INPUTS))

@@ -108,9 +108,7 @@ def _rewritten(job: shards.Job, shard: ShardRecord, noise: MakesNoise) -> Protec
         return shards.rewrite(job, shard, noise)
     except ChangedError:
         # Its index may be what is wrong: of no inputs, it makes the next run look again, whatever a listing says.
-        index = job.workspace.load(f"dataset/index/{shard.name}.json", ShardIndex)
-        if index is not None:
-            job.workspace.save(f"dataset/index/{shard.name}.json", index.model_copy(update={"inputs": ""}))
+        redo.take_back(job.workspace, f"dataset/index/{shard.name}.json", ShardIndex)
         raise
 
 

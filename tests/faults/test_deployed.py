@@ -121,7 +121,8 @@ def test_a_run_that_is_killed_is_scheduled_again_and_completes_under_its_own_id(
     end = time.monotonic() + 300
     while time.monotonic() < end and len(list(markers.glob("*.json"))) < 2:
         time.sleep(0.05)
-    process = json.loads((tmp_path / "private" / "running.json").read_text())["process"]
+    (running,) = (tmp_path / "private" / "running").iterdir()
+    process = json.loads(running.read_text())["process"]
     done = len(list(markers.glob("*.json")))
     time.sleep(0.3)
     assert done < 8, "the run was over before it could be killed"

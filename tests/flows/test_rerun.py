@@ -1,5 +1,6 @@
 """rerun, failed and status: what the operator asks after a bad night."""
 
+import os
 from pathlib import Path
 
 import infra.prefect_settings  # noqa: F401 - before Prefect
@@ -7,9 +8,11 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 import pytest
 from prefect import flow
 
+from infra import lease, machine
 from infra.errors import DataError
 from infra.storage import Folder
-from schemas.protect import KeptConfig
+from schemas.protect import Job, KeptConfig
+from schemas.run import Holder, RunLock
 from tasks.rewrite import shard as shards
 from tasks.rewrite import stage
 from tasks.rewrite.places import CONFIG
@@ -44,6 +47,25 @@ def test_a_failed_shard_is_listed_with_its_reason_and_its_log(cli, broken):
         "1 pieces of work failed, 0 samples are quarantined",
     ]
     assert f"failed       1; see unlearnable failed {broken.workspace}" in cli("status", broken.workspace).out
+
+
+@pytest.mark.parametrize(
+    ("process", "elsewhere", "told"),
+    [
+        (os.getpid(), False, "process {} on here"),
+        (2**22 + 1, False, "process {} on here, which was killed: the next run takes over at once"),
+        (2**22 + 1, True, "process {} on here, unless it was killed"),
+    ],
+    ids=["alive", "dead", "elsewhere"],
+)
+def test_status_says_whether_the_run_that_holds_a_destination_lives(cli, broken, process, elsewhere, told):
+    of_machine = "another boot" if elsewhere else machine.identity()
+    began = machine.began(process) or "1"
+    run = Holder(run="r", host="here", machine=of_machine, process=process, began=began)
+    job = Folder(str(broken.workspace)).load("job.json", Job).job
+    Folder(str(broken.destination)).save(lease.LOCK, RunLock(job=job, run="r", beat=1))
+    Folder(str(broken.workspace)).save("running/r.json", run)
+    assert f"running      {told.format(process)}\n" in cli("status", broken.workspace).out
 
 
 def test_a_rerun_does_the_failed_shard_and_skips_the_finished_one(cli, broken):

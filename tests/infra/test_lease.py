@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from infra import lease
+from infra import lease, machine
 from infra.errors import ConfigurationError, RunError, StorageError
 from infra.storage import Folder, encoded
 from schemas.run import Holder, RunLock
@@ -33,7 +33,7 @@ def left_behind(places, holder=None):
     destination, workspace = places
     destination.save(lease.LOCK, RunLock(job=JOB, run="dead", beat=7))
     if holder is not None:
-        workspace.save(lease.HOLDER, holder)
+        workspace.save("running/dead.json", holder)
 
 
 def test_while_one_run_holds_it_another_is_told_so(places):
@@ -73,21 +73,67 @@ def test_a_lock_of_a_process_that_is_no_more_is_taken_over_at_once(places, monke
     child = context.Process(target=hold_and_wait, args=[place.url for place in places])
     child.start()
     deadline = time.monotonic() + 60
-    while places[1].load(lease.HOLDER, Holder) is None and time.monotonic() < deadline:
+    while lease.holder(*places) is None and time.monotonic() < deadline:
         time.sleep(0.05)
     with pytest.raises(RunError, match=f"process {child.pid}"):
         lease.Lease(*places, JOB).acquire()
     os.kill(child.pid, signal.SIGKILL)
     child.join()
+    assert lease.is_dead(lease.holder(*places))
     monkeypatch.setattr(lease, "PATIENCE", 10**6)
     with lease.held(*places, JOB) as mine:
         mine.require()
+        assert len(places[1].list()) == 1, "the dead run is still noted"
+
+
+def test_a_run_that_is_killed_while_it_takes_over_keeps_the_next_one_not_waiting(places, monkeypatch):
+    left_behind(places, Holder(run="dead", host="here", machine=machine.identity(), process=2**22 + 1, began="1"))
+    context = multiprocessing.get_context("spawn")
+    child = context.Process(target=take_over_and_wait, args=[place.url for place in places])
+    child.start()
+    deadline = time.monotonic() + 60
+    while places[0].load(lease.LOCK, RunLock).run == "dead" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    assert places[0].load(lease.LOCK, RunLock).run != "dead"
+    monkeypatch.setattr(lease.Lease, "_watch", lambda self, other: pytest.fail("it waits"))
+    with lease.held(*places, JOB) as mine:
+        mine.require()
+        assert lease.holder(*places).process == os.getpid()
+    assert places[1].list() == {}
 
 
 def hold_and_wait(destination, workspace):
     lease.BEAT = 0.05
     with lease.held(Folder(destination), Folder(workspace), JOB):
         time.sleep(120)
+
+
+def take_over_and_wait(destination, workspace):
+    lease._SETTLE = 120
+    lease.Lease(Folder(destination), Folder(workspace), JOB).acquire()
+
+
+def test_what_is_asked_of_a_lock_that_another_workspace_took_is_none(places, tmp_path):
+    with lease.held(*places, JOB):
+        assert lease.holder(places[0], Folder(str(tmp_path / "another"))) is None
+        assert not lease.is_dead(lease.holder(*places))
+    assert lease.holder(*places) is None
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RunError("x", "y")], ids=["Ctrl-C", "error"])
+def test_a_run_that_is_stopped_while_it_takes_over_leaves_nothing(places, monkeypatch, stop):
+    left_behind(places, Holder(run="dead", host="here", machine=machine.identity(), process=2**22 + 1, began="1"))
+
+    def interrupt(seconds):
+        raise stop
+
+    monkeypatch.setattr(lease.time, "sleep", interrupt)
+    with pytest.raises((KeyboardInterrupt, RunError)):
+        lease.Lease(*places, JOB).acquire()
+    assert places[0].list() == {}
+    assert places[1].list().keys() <= {"running/dead.json"}
 
 
 def test_a_process_of_another_machine_is_not_taken_for_dead(places, monkeypatch):
@@ -146,7 +192,7 @@ def test_clocks_that_jump_change_nothing(places, monkeypatch):
         mine.require()
 
 
-def test_a_lock_whose_holder_can_not_be_noted_is_given_back(places, monkeypatch):
+def test_a_run_that_can_not_be_noted_locks_nothing(places, monkeypatch):
     def refuse(folder, name, record):
         raise StorageError("can't write", "free some space")
 

@@ -107,6 +107,6 @@ def _glob(url: str) -> Listing | None:
     if fixed.startswith("/") and base.url == ".":
         base = Folder("/")
     with storage_errors("list", url):
-        paths: Any = disk.glob(place.path) if place.is_local else place.fs.glob(place.path, detail=True)
+        paths: Any = disk.glob(base.path, place.path) if place.is_local else place.fs.glob(place.path, detail=True)
     start = len(base.path) + 1
     return Listing(base, {p[start:]: dict(i) for p, i in paths.items() if i["type"] == "file"}, whole=False)
