@@ -15,6 +15,7 @@ from tasks.noise.budget import exceeds
 from tasks.noise.fitted import Batch
 from tasks.noise.method import MakesNoise
 from tasks.noise.resize import add, to_pictures
+from tasks.shard import png as pngs
 from tasks.shard.pictures import decode, encode_bgr, shows_bgr
 from tasks.shard.samples import Sample
 from tasks.shard.scale import to_working
@@ -125,9 +126,11 @@ def _rewrite(
     largest = change.max(axis=1).tolist()
     bgr = cv2.cvtColor(after.reshape(-1, width, 3), cv2.COLOR_RGB2BGR).reshape(after.shape)
     encoded = [encode_bgr(one) for one in bgr]
+    rows = pngs.filtered(after)
     for i, (sample, png) in enumerate(zip(samples, encoded, strict=True)):
         squares = round(cv2.norm(change[i], cv2.NORM_L2SQR))
-        if not shows_bgr(png, bgr[i]) or exceeds(largest[i], squares, budget):
+        shows = pngs.packs(png, rows[i]) or shows_bgr(png, bgr[i])
+        if not shows or exceeds(largest[i], squares, budget):
             problem = f"the rewritten picture of sample {sample.key} does not decode to what was encoded"
             raise DataError(problem, "this is a defect of the PNG codec: reinstall opencv and run it again")
         covered = classes[i] is not None
