@@ -15,6 +15,8 @@ from tasks.rewrite.shard import CARD, MANIFEST
 from tasks.rewrite.variant import variant
 
 Listed = Mapping[str, Mapping[str, Any]]
+# What runs of this job alone write, one at a time; evaluations write beside them at any time.
+_OWN = ("dataset", "public", "match", "rewrite")
 
 
 def publish(
@@ -39,13 +41,21 @@ def publish(
     )
     _require_all(destination, everything, found)
     removed = _remove_others(destination, workspace, found, {shard.name for shard in everything})
-    destination.sweep()
+    _sweep(config)
     text = card(manifest).encode()
     if destination.read_optional(CARD) != text:  # a run that finds all done leaves what is published untouched
         destination.write(CARD, text)
     if destination.read_optional(MANIFEST) != encoded(manifest):
         destination.save(MANIFEST, manifest)
     return Published(manifest=manifest, removed=removed)
+
+
+def _sweep(config: ProtectConfig) -> None:
+    """Remove what killed runs of this job left half written. A noise store that jobs share is left alone."""
+    workspace = Folder(config.workspace)
+    own = _OWN if config.noise_store else (*_OWN, "noise")
+    for place in (Folder(config.destination), *(workspace.child(name) for name in own)):
+        place.sweep()
 
 
 def _orphans(workspace: Folder, dataset: DatasetManifest, found: Collection[str]) -> list[ProtectedShard]:

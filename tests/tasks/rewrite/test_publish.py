@@ -117,12 +117,25 @@ def test_the_key_that_is_drawn_stays_in_the_workspace_and_is_its_owners_alone(tm
     assert [name for name, data in everywhere.items() if secret in data] == ["secret.key"]
 
 
-def test_what_an_interrupted_write_left_is_swept(tmp_path):
-    config = config_of(tmp_path, folder_source(tmp_path / "in"))
+@pytest.mark.parametrize("shared", [False, True], ids=["noise of its own", "noise store"])
+def test_what_an_interrupted_write_left_is_swept_where_nobody_else_writes(tmp_path, shared):
+    config = config_of(tmp_path, tar_source(tmp_path / "in"), TWO_PHASE)
+    if shared:
+        config = config.model_copy(update={"noise_store": str(tmp_path / "store")})
     protect_all(config)
-    (Path(config.destination) / f"{TEMPORARY}0123").write_bytes(b"half a shard")
+    workspace, noise = Path(config.workspace), Path(config.noise_place) / "noise"
+    (fit,) = noise.iterdir()
+    gone = [Path(config.destination), *(workspace / name for name in ("dataset/shards", "dataset/index", "rewrite"))]
+    kept = [workspace / "evaluate", workspace, *([fit] if shared else [])]
+    gone += [] if shared else [fit]
+    for folder in (*gone, *kept):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{TEMPORARY}1").write_bytes(b"half of something")
+    before = files(config.destination).keys() - {f"{TEMPORARY}1"}
     protect_all(config)
-    assert not [name for name in files(config.destination) if TEMPORARY in name]
+    assert [folder for folder in gone if (folder / f"{TEMPORARY}1").exists()] == []
+    assert [folder for folder in kept if not (folder / f"{TEMPORARY}1").exists()] == []
+    assert files(config.destination).keys() == before
 
 
 def test_what_has_not_changed_is_not_written_again(tmp_path):
