@@ -10,6 +10,8 @@ from schemas.place import Place
 
 SourceFormat = Literal["auto", "folder", "webdataset", "parquet", "torchvision", "digits"]
 
+# They stand in the code of a published card: there they must end no text and no line.
+_FIELD = r"^[^\"'`\\\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
 _NO_FILE = re.compile(r"^$|^\.|[/\\\x00-\x1f\x7f-\x9f]")
 
 
@@ -37,12 +39,14 @@ class SourceSpec(Schema):
     label_field: str | None = Field(
         default=None,
         min_length=1,
+        pattern=_FIELD,
         description="Where the label is: a member such as `cls`, a field of the sample's json, or a Parquet "
         "column. Default: `cls`, else the json's `label`; in Parquet `label`.",
     )
     image_field: str | None = Field(
         default=None,
         min_length=1,
+        pattern=_FIELD,
         description="Which member or Parquet column is the picture. Default: the only picture; in Parquet `image`.",
     )
     limit: int | None = Field(default=None, ge=1, description="Take the first so many samples only.")
