@@ -24,14 +24,14 @@ def write(target: Path, data: bytes, mode: int = 0o666) -> None:
         os.replace(temporary, target)
 
 
-def create(target: Path, data: bytes) -> bool:
+def create(target: Path, data: bytes, mode: int = 0o666) -> bool:
     """Put `data` at `target` when nothing is there, else return False. Of several writers exactly one is told True.
 
     Where names can't be linked it looks and then writes, so that two writers at the same moment may both be told True.
     """
     if os.path.lexists(target):
         return False
-    with _beside(target, data, 0o666) as temporary:
+    with _beside(target, data, mode) as temporary:
         try:
             os.link(temporary, target)
         except FileExistsError:

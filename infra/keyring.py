@@ -21,7 +21,8 @@ def load_key(workspace: Folder, key_file: str | None, block_secret: str | None =
     """
     key = _known(workspace, key_file, block_secret)
     if key is None:
-        workspace.write(FILE, (secrets.token_hex(32) + "\n").encode(), private=True)
+        # Of two first runs that start together one makes the key; the other finds it.
+        workspace.create(FILE, (secrets.token_hex(32) + "\n").encode(), private=True)
         key = _checked(workspace.read(FILE).decode(errors="replace"), workspace.object_url(FILE))
     return key
 

@@ -2,16 +2,15 @@
 
 import re
 
+from schemas.urls import SECRET_IN_QUERY
+
 # As in schemas/urls.py, but in the midst of a text: an address ends at a space or a quote.
 _CREDENTIALS = re.compile(
     r"://(?!arn:)[^/@:\s'\"]*:(?!\d+(?:[/\s]|$))[^\s'\"]*@|(?<=http)s?://[^/@\s'\"]+@", re.IGNORECASE
-)
-_IN_QUERY = re.compile(
-    r"([?&][\w.-]*(?:signature|sig|token|secret|password|credential|accesskeyid)[\w.-]*=)[^&\s'\"]+", re.IGNORECASE
 )
 
 
 def redact(text: str) -> str:
     """`text` with three stars for the credentials of all addresses in it, and for the signatures in their queries."""
     masked = _CREDENTIALS.sub(lambda found: f"{found[0].partition('://')[0]}://***@", text)
-    return _IN_QUERY.sub(r"\1***", masked)
+    return SECRET_IN_QUERY.sub(r"\1***", masked)

@@ -116,8 +116,8 @@ class Folder:
             else:
                 self.fs.pipe_file(self.object_path(name), data)
 
-    def create(self, name: str, data: bytes) -> bool:
-        """Put the object `name` when there is none; True when it was put, False when there was one.
+    def create(self, name: str, data: bytes, private: bool = False) -> bool:
+        """Put the object `name` when there is none; True when it was put, False when there was one. `private` as above.
 
         On a disk and on an S3 server with conditional writes exactly one of several writers is told True, wherever
         they run; elsewhere of those in one process, for it looks, writes and reads back. Raises StorageError.
@@ -125,7 +125,7 @@ class Folder:
         path = self.object_path(name)
         with storage_errors("write", self.object_url(name)):
             if self.is_local:
-                return disk.create(Path(path), data)
+                return disk.create(Path(path), data, 0o600 if private else 0o666)
             done = bucket.create(self.fs, path, data) if self.is_s3 else None
             if done is not None:
                 return done

@@ -98,14 +98,15 @@ def _parsed(file: str, _changed: int) -> dict[str, PlaceOptions]:
     """The file's options by normal prefix. No message shows a value: it may be a secret in the wrong place."""
     import yaml  # slow to import, and seldom needed
 
+    text = Path(file).read_text()
     try:
-        found = _File.validate_python(yaml.safe_load(Path(file).read_text()) or {})
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file} is no YAML or JSON", "see docs/storage.md") from error
+        found = _File.validate_python(yaml.safe_load(text) or {})
     except ValidationError as error:
         first = error.errors(include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(f"{file}: {where}: {first['msg']}", "see docs/storage.md") from None
+    except (yaml.YAMLError, ValueError, RecursionError):  # they quote the lines beside the mistake, or the value
+        raise ConfigurationError(f"{file} is no YAML or JSON", "see docs/storage.md") from None
     for prefix, options in found.items():
         if not prefix.startswith(_S3):
             raise ConfigurationError(f"{file}: {prefix} is no URL of S3", "begin each name with s3://")

@@ -11,8 +11,10 @@ from schemas.protect import ProtectConfig, ProtectSummary
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
 _PLACES = {"source", "destination", "workspace"}
-# A list may lie in the source bucket: what it states for one dataset must not lead to places or keys of others.
-_SHARED = {"noise_store", "device", "workers", "runner", "key_file", "key_block"}
+# A list may lie in the source bucket, whose owner is trusted with nothing: it must lead to no places or keys of others,
+# take nothing out of a destination, and lift no limit that guards the machine.
+_SHARED = {"public", "mapping", "orphans", "noise_store", "device", "workers", "runner", "key_file", "key_block"}
+_LIMITS = {"max_pixels", "max_shard_bytes"}
 
 
 def _settings(name: str, doc: str, model: type[Schema], without: set[str]) -> type[Schema]:
@@ -29,9 +31,15 @@ SourceSettings = _settings(
 JobSettings = _settings(
     "JobSettings", "How datasets are protected: ProtectConfig but for its places.", ProtectConfig, _PLACES
 )
+DatasetSource = _settings(
+    "DatasetSource",
+    "How one dataset of a list is read: SourceSpec but for the place and the limits of a picture and a shard.",
+    SourceSpec,
+    {"url"} | _LIMITS,
+)
 DatasetSettings = _settings(
     "DatasetSettings",
-    "How one dataset of a list is protected: ProtectConfig but for places, keys and the machine.",
+    "How one dataset of a list is protected: ProtectConfig but for places, what becomes of orphans, keys, the machine.",
     ProtectConfig,
     _PLACES | _SHARED,
 )
@@ -44,7 +52,7 @@ class DatasetEntry(Schema):
     url: str | None = Field(
         default=None, min_length=1, description="Where it lies below the bucket; None: in the folder of its name."
     )
-    source: SourceSettings = Field(default=SourceSettings(), description="How it is read.")  # pyright: ignore
+    source: DatasetSource = Field(default=DatasetSource(), description="How it is read.")  # pyright: ignore
     job: DatasetSettings = Field(default=DatasetSettings(), description="How it is protected.")  # pyright: ignore
 
 

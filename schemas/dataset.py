@@ -1,13 +1,28 @@
 """Datasets: where they come from, the shards they lie in, and what was wrong with them."""
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from schemas.base import Schema, Stored, digest
 from schemas.place import Place
 
 SourceFormat = Literal["auto", "folder", "webdataset", "parquet", "torchvision", "digits"]
+
+# They stand in the code of a published card: there they must end no text and no line.
+_FIELD = r"^[^\"'`\\\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+_NO_FILE = re.compile(r"^$|^\.|[/\\\x00-\x1f\x7f-\x9f]")
+
+
+def _of_a_file(name: str) -> str:
+    # Markers and protected shards are written by it.
+    if _NO_FILE.search(name):
+        raise ValueError("a shard's name is that of a file: no slash, no control character, no dot in front")
+    return name
+
+
+ShardName = Annotated[str, AfterValidator(_of_a_file)]
 
 
 class SourceSpec(Schema):
@@ -24,12 +39,14 @@ class SourceSpec(Schema):
     label_field: str | None = Field(
         default=None,
         min_length=1,
+        pattern=_FIELD,
         description="Where the label is: a member such as `cls`, a field of the sample's json, or a Parquet "
         "column. Default: `cls`, else the json's `label`; in Parquet `label`.",
     )
     image_field: str | None = Field(
         default=None,
         min_length=1,
+        pattern=_FIELD,
         description="Which member or Parquet column is the picture. Default: the only picture; in Parquet `image`.",
     )
     limit: int | None = Field(default=None, ge=1, description="Take the first so many samples only.")
@@ -52,7 +69,7 @@ class SourceSpec(Schema):
 class ShardUnit(Schema):
     """One piece of a source that becomes (or already is) one shard: the work of one task."""
 
-    name: str = Field(description="Name of the shard, such as train-000000.tar.")
+    name: ShardName = Field(description="Name of the shard, such as train-000000.tar.")
     url: str = Field(description="Where the shard lies, or what it is made from.")
     in_place: bool = Field(description="True when the source's own shard is used where it lies.")
     fingerprint: str = Field(description="Changes when the source's bytes change (size and ETag or mtime).")
@@ -91,7 +108,7 @@ class SizeRange(Schema):
 class ShardRecord(Schema):
     """One shard: a tar of samples."""
 
-    name: str = Field(description="Name of the shard.")
+    name: ShardName = Field(description="Name of the shard.")
     url: str = Field(description="Where it lies; in a destination's manifest, relative to the manifest.")
     samples: int = Field(ge=0, description="Good samples in it.")
     bytes: int = Field(ge=0, description="Size of the stored object.")

@@ -10,13 +10,22 @@ from tasks.report.view import Section, View
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#$!])")
 _LINK = re.compile(r"(https?|ftp)://", re.IGNORECASE)
+_HOST = re.compile(r"(www)(?=\.)", re.IGNORECASE)
+# Viewers look for addresses in what is left when escapes and entities are read: only markup between its parts stops
+# them all, and this one is not seen.
+_BREAK = "<!-- -->"
 _CONFUSION_MISSING = "No run under plain training left a confusion matrix."
 
 
 def escape(text: str) -> str:
-    """`text` as plain words: no markup of markdown or html, no cell border, no link that a viewer makes by itself."""
+    """`text` as plain words: no markup of markdown or html, no cell border, no link that a viewer makes by itself.
+
+    What viewers of GitHub's markdown make links of is an address with http://, with www. or of mail.
+    """
     without_html = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _LINK.sub(r"\1:&#47;&#47;", _SPECIAL.sub(r"\\\1", without_html))
+    plain = _SPECIAL.sub(r"\\\1", without_html)
+    unlinked = _LINK.sub(rf"\1{_BREAK}:&#47;&#47;", _HOST.sub(rf"\1{_BREAK}", plain))
+    return unlinked.replace("@", f"{_BREAK}@")
 
 
 def render_markdown(view: View, figures: Mapping[str, Sequence[Picture]]) -> str:

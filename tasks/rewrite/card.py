@@ -21,7 +21,7 @@ import glob
 import webdataset as wds
 
 shards = sorted(glob.glob("*.tar"))
-dataset = wds.WebDataset(shards, shardshuffle=False).decode("rgb8", only=["png", "{label}"]).to_tuple("png", "{label}")
+dataset = wds.WebDataset(shards, shardshuffle=False).decode("rgb8", only=["png", {label!r}]).to_tuple("png", {label!r})
 ```
 
 `only` matters where you don't trust whoever made the originals: without it webdataset unpickles members called `pyd`,
@@ -51,7 +51,7 @@ def card(manifest: ProtectedManifest) -> str:
         bound=_bound(protection),
         remarks="".join(f"\n{each}\n" for each in _remarks(manifest)),
         software=protection.software,
-        label=one_line(field),
+        label=field,
         names="\n".join(f"- {_plain(name)}" for name in dataset.class_names),
     )
 

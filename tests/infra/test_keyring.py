@@ -1,11 +1,14 @@
+import secrets
 import stat
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from infra.errors import ConfigurationError
 from infra.keyring import FILE, VARIABLE, load_key
 from infra.storage import Folder
+from tests.infra.places import at_once
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +19,11 @@ def no_variable(monkeypatch):
 @pytest.fixture
 def workspace(tmp_path):
     return Folder(str(tmp_path / "workspace"))
+
+
+@pytest.fixture(params=["disk", "memory"])
+def place(request, tmp_path):
+    return str(tmp_path / "workspace") if request.param == "disk" else f"memory://keyring-{tmp_path.name}"
 
 
 @pytest.fixture
@@ -49,6 +57,16 @@ def test_a_key_is_made_once_and_kept(workspace):
     first = load_key(workspace, None)
     assert load_key(workspace, None) == first
     assert load_key(Folder(workspace.url), None) == first
+
+
+def test_first_runs_that_start_together_have_one_key(place, monkeypatch):
+    """Each has found none before any has kept one."""
+    count, drawn = 4, Barrier(4)
+    real = secrets.token_hex
+    monkeypatch.setattr(secrets, "token_hex", lambda size: (drawn.wait(timeout=30), real(size))[1])
+    keys = at_once(lambda _: load_key(Folder(place), None).secret, count)
+    assert len(set(keys)) == 1
+    assert Folder(place).read(FILE).strip() == keys[0]
 
 
 def test_two_workspaces_have_two_keys(tmp_path):

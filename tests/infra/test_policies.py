@@ -1,16 +1,19 @@
 """The bucket policies of infra/policies: who may do what, and that it is what infra/storage.py needs."""
 
-from typing import Any
+import re
+from typing import Any, get_args
 
 import pytest
 
+from schemas.storage import PlaceOptions
 from tests.infra.deployment_files import INFRA, documents
 
 FILES = {file.stem: documents(file)[0] for file in sorted((INFRA / "policies").glob("*.json"))}
 JOB = "arn:aws:iam::111122223333:role/unlearnable-protect"
 READ = {"s3:ListBucket", "s3:GetObject"}
 WRITE = {"s3:PutObject", "s3:DeleteObject"}
-PARTS = {"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:ListBucketMultipartUploads"}
+PARTS = {"s3:AbortMultipartUpload", "s3:ListBucketMultipartUploads"}
+ACLS = {"s3:PutObjectAcl", "s3:PutObjectVersionAcl"}
 OF_BUCKETS = {"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"}
 
 
@@ -78,20 +81,32 @@ def test_source_is_read_only():
         if each["Principal"] == {"AWS": JOB}
         for action in each["Action"]
     }
-    assert refused >= WRITE
+    assert refused >= WRITE | ACLS
 
 
 @pytest.mark.parametrize("name", ["workspace", "destination-readers", "destination-public"])
 def test_what_is_written_can_be_listed_read_written_and_cleaned_up(name: str):
-    assert allowed(name, {"AWS": JOB}) == READ | WRITE | PARTS
+    lists = {"s3:PutObjectAcl"} if name.startswith("destination") else set[str]()
+    assert allowed(name, {"AWS": JOB}) == READ | WRITE | PARTS | lists
+
+
+@pytest.mark.parametrize("name", ["destination-readers", "destination-public"])
+def test_the_access_list_of_the_docs_can_be_given_and_no_other(name: str):
+    (grant,) = [each for each in statements(name, "Allow") if each["Action"] == "s3:PutObjectAcl"]
+    text = (INFRA.parent / "docs" / "storage.md").read_text()
+    used = {
+        acl for block in re.findall(r"```yml\n(.*?)```", text, re.DOTALL) for acl in re.findall(r"acl: (\S+)", block)
+    }
+    assert used == {grant["Condition"]["StringEquals"]["s3:x-amz-acl"]}
+    assert set(grant["Condition"]) == {"StringEquals"}
 
 
 @pytest.mark.parametrize(
     ("name", "sid", "refused"),
     [
-        ("workspace", "RefuseEveryoneElse", READ | WRITE | PARTS),
-        ("destination-readers", "RefuseChangesByAnyoneElse", WRITE),
-        ("destination-public", "RefuseChangesByAnyoneElse", WRITE),
+        ("workspace", "RefuseEveryoneElse", READ | WRITE | PARTS | ACLS),
+        ("destination-readers", "RefuseChangesByAnyoneElse", WRITE | ACLS),
+        ("destination-public", "RefuseChangesByAnyoneElse", WRITE | ACLS),
     ],
 )
 def test_others_are_kept_out(name: str, sid: str, refused: set[str]):
@@ -105,4 +120,15 @@ def test_workspace_refuses_weaker_encryption_and_takes_the_buckets_own():
     """A negated condition holds when its key is absent: without `Null`, uploads that name none would be refused."""
     (refusal,) = [each for each in statements("workspace", "Deny") if each["Sid"] == "RefuseOtherEncryption"]
     key = "s3:x-amz-server-side-encryption"
-    assert refusal["Condition"] == {"Null": {key: "false"}, "StringNotEquals": {key: "aws:kms"}}
+    accepted = refusal["Condition"]["StringNotEquals"][key]
+    assert refusal["Condition"] == {"Null": {key: "false"}, "StringNotEquals": {key: accepted}}
+    options = get_args(PlaceOptions.model_fields["server_side_encryption"].annotation)
+    offered = {one for part in options for one in get_args(part)}
+    assert set(accepted) == {one for one in offered if one.startswith("aws:kms")} == {"aws:kms", "aws:kms:dsse"}
+
+
+def test_workspace_refuses_keys_that_an_upload_brings_along():
+    """SSE-C carries no header of the other kind, so that what demands KMS does not see it."""
+    (refusal,) = [each for each in statements("workspace", "Deny") if each["Sid"] == "RefuseCustomerKeys"]
+    assert (refusal["Principal"], refusal["Action"]) == ("*", "s3:PutObject")
+    assert refusal["Condition"] == {"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import traceback
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,28 @@ class TestRefusals:
         if "endpoint_url" not in options:
             assert "profile" in text
             assert "AWS_" in text
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"s3://x:\n  profile: a\n secret: {SECRET}\n",
+            f"s3://x: {{secret: {SECRET}",
+            f"s3://x: {{secret: '{SECRET}",
+            f"secret: {SECRET}: b",
+            f"\tsecret: {SECRET}",
+            f"secret: *{SECRET}",
+            f"secret: !{SECRET} a",
+            f"secret: {SECRET}\x07",
+            f"s3://x: {{secret: {SECRET}}}",
+            f"secret: !!int {SECRET}",
+            SECRET,
+        ],
+    )
+    def test_no_traceback_shows_a_line_of_the_file(self, given, text):
+        given(text)
+        with pytest.raises(ConfigurationError) as caught:
+            Folder("s3://a/x").read("y")
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
 
     @pytest.mark.parametrize(
         ("text", "reason"),

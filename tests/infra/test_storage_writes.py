@@ -56,11 +56,15 @@ class TestWholeOrNothing:
         Folder("memory://bucket").write("a/x", b"1")
         assert puts == [("/bucket/a/x", b"1")]
 
-    def test_a_private_object_is_for_its_owner_alone_from_its_first_byte(self, folder, monkeypatch):
+    @pytest.mark.parametrize("verb", ["write", "create"])
+    @pytest.mark.parametrize("links", [True, False])
+    def test_a_private_object_is_for_its_owner_alone_from_its_first_byte(self, folder, monkeypatch, verb, links):
         modes = []
         real = os.fsync
         monkeypatch.setattr(os, "fsync", lambda file: (modes.append(os.fstat(file).st_mode), real(file)))
-        folder.write("secret", b"1", private=True)
+        if not links:
+            monkeypatch.setattr(os, "link", raising(PermissionError(errno.EPERM, "Operation not permitted")))
+        getattr(folder, verb)("secret", b"1", private=True)
         modes.append(Path(folder.object_path("secret")).stat().st_mode)
         assert [stat.S_IMODE(mode) for mode in modes] == [0o600, 0o600]
 

@@ -26,6 +26,12 @@ WITH = [
     f"ftp://user:{SECRET}@host:21/x",
     f"s3://NAME:a b{SECRET}@bucket/x",
     f"s3://NAME:a@{SECRET}@bucket/x",
+    f"https://host/x.tar?X-Amz-Signature={SECRET}",
+    f"https://host/x.tar?X-Amz-Date=1&x-amz-security-token={SECRET}",
+    f"https://account.blob.core.windows.net/container/x.tar?sv=1&sig={SECRET}",
+    f"abfs://container@account/x?sig={SECRET}",
+    f"https://storage.googleapis.com/b/x?X-Goog-Signature={SECRET}",
+    f"github://owner:repository@main/x?token={SECRET}",
 ]
 WITHOUT = [
     "a/b@c",
@@ -39,6 +45,8 @@ WITHOUT = [
     "abfs://container@account.dfs.core.windows.net/x",
     "github://owner:repository@main/x",
     "torchvision://CIFAR10?root=/a:b@c",
+    "https://host/x.tar?version=3&part=signature",
+    "https://host/signature=a/token/x.tar",
     "memory://x",
     "digits",
 ]
@@ -58,6 +66,16 @@ def test_an_address_without_them_is_left_alone(url):
 @given(st.text(st.characters(exclude_characters="/@:", exclude_categories=("Cs",)), max_size=9), st.text(min_size=1))
 def test_any_secret_is_found_out(name, secret):
     assert has_credentials(f"s3://{name}:x{secret}@bucket/x")
+
+
+@given(
+    st.sampled_from("?&"),
+    st.sampled_from(["sig", "Signature", "X-Amz-Signature", "X-Amz-Credential", "access_token", "AWSAccessKeyId"]),
+    st.from_regex(r"[A-Za-z0-9%+/=._-]{1,40}", fullmatch=True),
+    st.sampled_from(["https", "s3", "abfs", "gs", "torchvision"]),
+)
+def test_any_signature_in_a_query_is_found_out(lead, name, secret, scheme):
+    assert has_credentials(f"{scheme}://place/x.tar?a=1{lead}{name}={secret}")
 
 
 @given(st.from_regex(r"[A-Za-z0-9+/=_.~!*-]{8,40}", fullmatch=True), st.sampled_from(["s3", "https", "ftp", "gs"]))

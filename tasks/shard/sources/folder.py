@@ -12,12 +12,14 @@ from infra.errors import DataError, one_line
 from infra.storage import Folder, fingerprint
 from schemas.base import digest
 from schemas.dataset import ShardUnit, SourcePlan, SourceSpec
+from tasks.shard.labels import LONGEST
 from tasks.shard.samples import Reject, Sample, is_picture
 from tasks.shard.sources import names
 from tasks.shard.sources.listing import SPLITS, Listing, look, no_dataset, no_split, same_split
 
 _READERS = 16  # one small object costs a bucket tens of milliseconds, so they are read side by side
 _BATCH = 64
+_SHOWN = 100
 _SURROGATE = re.compile("[\ud800-\udfff]")  # bytes of a name that are no UTF-8; no JSON can hold them
 
 
@@ -49,13 +51,17 @@ def plan(spec: SourceSpec) -> SourcePlan:
 
 
 def _class_names(spec: SourceSpec, folders: Sequence[str]) -> tuple[str, ...]:
-    """Names of the classes, each on one line. Raises DataError when two folders would have the same."""
-    names = tuple(one_line(folder) for folder in folders)
-    twice = [name for name, count in Counter(names).items() if count > 1]
+    """Names of the classes, each on one line. Raises DataError when two folders would have the same, or one is long."""
+    written = tuple(one_line(folder) for folder in folders)
+    long = [name for name in written if len(name) > LONGEST]
+    if long:
+        problem = f"a class folder of {spec.url} has a name of {len(long[0])} characters: {long[0][:_SHOWN]}..."
+        raise DataError(problem, f"give it one of at most {LONGEST}")
+    twice = [name for name, count in Counter(written).items() if count > 1]
     if twice:
         problem = f"several class folders of {spec.url} are called {twice[0]}, but for spaces and line breaks"
         raise DataError(problem, "rename all but one of them")
-    return names
+    return written
 
 
 def read(spec: SourceSpec, unit: ShardUnit) -> Iterator[Sample | Reject]:  # noqa: ARG001 - every source's signature

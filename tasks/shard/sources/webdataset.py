@@ -1,6 +1,8 @@
 """WebDataset shards: used where they lie, unless only a part of them is wanted."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -18,6 +20,12 @@ from tasks.shard.sources.members import Fields, parse
 from tasks.shard.tar import group, members
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
+MANIFEST = "manifest.json"
+# What shards are called in a manifest of ours (docs/adr/0002). Whoever writes into a source can write one, and by its
+# names markers and protected shards are written: none may lead out of a folder, or be a card's, a manifest's, a lock's.
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.(tar|tar\.gz|tgz)")
+_WITHOUT = "copy it again from its origin, or remove it, and the shards are looked at themselves"
+_SHOWN = 100
 
 
 def plan(spec: SourceSpec) -> SourcePlan:
@@ -88,22 +96,48 @@ def _units_of_manifest(
 ) -> tuple[list[ShardUnit], tuple[str, ...] | None]:
     if same_split(manifest.source.split) != same_split(spec.split):
         raise no_split(spec.url, spec.split, {manifest.source.split})
+    _require_names(listing.folder, manifest)
     by_index = manifest.labels == tuple(str(i) for i in range(len(manifest.labels)))
-    class_names = manifest.class_names if by_index else None
+    class_names = _stated_classes(listing.folder, manifest) if by_index else None
+    found = [(record, _name_inside(listing.folder, record.url)) for record in manifest.shards]
     units = [
-        _unit_of_record(listing, record, len(manifest.labels) if by_index else None)
-        for record in manifest.shards
-        if listing.whole or record.url in listing.files
+        _unit_of_record(listing, record, name, len(manifest.labels) if by_index else None)
+        for record, name in found
+        if listing.whole or name in listing.files
     ]
     return units, class_names
 
 
-def _unit_of_record(listing: Listing, record: ShardRecord, classes: int | None) -> ShardUnit:
-    info = listing.files.get(record.url)
-    url = listing.folder.object_url(record.url)
-    if info is None and ("://" in record.url or record.url.startswith("/")):
-        folder, name = locate(record.url)
-        info, url = folder.info(name), record.url
+def _require_names(folder: Folder, manifest: DatasetManifest) -> None:
+    """Raise DataError when a manifest calls shards what they are never called, or two of them alike."""
+    for name, count in Counter(record.name for record in manifest.shards).items():
+        if not _NAME.fullmatch(name):
+            raise DataError(f"{folder.object_url(MANIFEST)}: {name[:_SHOWN]!r} is no name of a shard", _WITHOUT)
+        if count > 1:
+            raise DataError(f"{folder.object_url(MANIFEST)}: {count} shards are called {name[:_SHOWN]}", _WITHOUT)
+
+
+def _stated_classes(folder: Folder, manifest: DatasetManifest) -> tuple[str, ...]:
+    """A manifest's class names by index, each on one line. Raises DataError when they can't be those of its labels."""
+    found = names.class_names(manifest.class_names)
+    if found is None or len(found) != len(manifest.labels):
+        raise DataError(f"{folder.object_url(MANIFEST)} has no list of class names, one a label", _WITHOUT)
+    return found
+
+
+def _name_inside(folder: Folder, url: str) -> str | None:
+    """The name in `folder` of the shard at `url`, as a manifest there gives it; None when that leads elsewhere."""
+    if "://" not in url and not url.startswith("/"):
+        return url
+    starts = (f"{start.rstrip('/')}/" for start in (folder.url, folder.path, folder.identity()))
+    return next((url[len(start) :] for start in starts if url.startswith(start)), None)
+
+
+def _unit_of_record(listing: Listing, record: ShardRecord, name: str | None, classes: int | None) -> ShardUnit:
+    if name is None:
+        problem = f"{listing.folder.object_url(MANIFEST)}: shard {record.name} lies outside {listing.folder.url}"
+        raise DataError(problem, "name the place that the shards lie in as the source")
+    info = listing.files.get(name)  # and no request for it: whoever wrote the manifest would choose what is asked for
     if info is None:
         problem = f"shard {record.name} of the manifest at {listing.folder.url} is not there"
         raise DataError(problem, "copy it again from its origin")
@@ -112,7 +146,13 @@ def _unit_of_record(listing: Listing, record: ShardRecord, classes: int | None) 
     arguments: dict[str, JsonValue] = {"sha256": record.sha256, "bytes": record.bytes}
     if classes is not None:
         arguments["classes"] = classes
-    return ShardUnit(name=record.name, url=url, in_place=True, fingerprint=fingerprint(info), arguments=arguments)
+    return ShardUnit(
+        name=record.name,
+        url=listing.folder.object_url(name),
+        in_place=True,
+        fingerprint=fingerprint(info),
+        arguments=arguments,
+    )
 
 
 def _mismatch(shard: str) -> DataError:
@@ -136,8 +176,11 @@ def _limited(spec: SourceSpec, limit: int, units: list[ShardUnit]) -> list[Shard
 
 
 def own_manifest(folder: Folder) -> DatasetManifest | None:
-    """The manifest that this product wrote beside the shards, or None. Raises DataError when it is damaged."""
-    data = folder.read_optional("manifest.json")
+    """The manifest beside the shards that this product wrote, or somebody in its name, or None.
+
+    Raises DataError when it is damaged.
+    """
+    data = folder.read_optional(MANIFEST)
     if data is None:
         return None
     try:
@@ -147,9 +190,9 @@ def own_manifest(folder: Folder) -> DatasetManifest | None:
     if not isinstance(found, dict) or "schema_version" not in found:
         return None  # a manifest of somebody else's
     if "dataset" in found:
-        protected = folder.load("manifest.json", ProtectedManifest)
+        protected = folder.load(MANIFEST, ProtectedManifest)
         return None if protected is None else protected.dataset
-    return folder.load("manifest.json", DatasetManifest)
+    return folder.load(MANIFEST, DatasetManifest)
 
 
 def _class_names(folder: Folder, shards: list[str]) -> tuple[str, ...] | None:

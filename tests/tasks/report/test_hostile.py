@@ -1,11 +1,12 @@
 """Names from outside in a report: no markup, no template, no formula, whatever they are."""
 
 import csv
+import html
 import io
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from infra.errors import one_line
@@ -63,6 +64,28 @@ def test_any_name_adds_no_tag_and_no_attribute_to_the_page(tmp_path_factory, nam
     assert attributes[0] == attributes[1]
 
 
-@given(st.text(max_size=40))
-def test_escaped_text_has_no_bare_sign_of_markdown(text):
-    assert not re.search(r"(?<!\\)(?:\\\\)*[`*_\[\]|~#$!<>]", re.sub(r"&(amp|lt|gt|#47);", "", escape(text)))
+BREAK = "<!-- -->"
+# What the viewers of GitHub's markdown make links of by themselves.
+LINKED = re.compile(r"(https?|ftp)://|www\.|[\w.+-]@", re.IGNORECASE)
+PIECES = ["www.", "WWW.", "me@", "@", "evil.example", "http://", "HTTPS://", "ftp://", "mailto:", "_", ".", "&"]
+ADDRESSES = st.lists(st.one_of(st.sampled_from([*PIECES, BREAK, "\\", "&#64;", "&#46;", "a"]), st.text(max_size=3)))
+
+
+def read(escaped):
+    """Escaped text as a viewer reads it: in pieces, markup between them."""
+    return [html.unescape(re.sub(r"\\([\\`*_\[\]|~#$!])", r"\1", piece)) for piece in escaped.split(BREAK)]
+
+
+@given(st.one_of(st.text(max_size=40), ADDRESSES.map("".join)))
+@example("see www.evil.example/login or me@evil.example or https://evil.example or mailto:me@evil.example")
+def test_escaped_text_has_no_bare_sign_of_markdown_and_becomes_no_link(text):
+    found = escape(text)
+    bare = re.sub(r"&(amp|lt|gt|#47);", "", found.replace(BREAK, ""))
+    assert not re.search(r"(?<!\\)(?:\\\\)*[`*_\[\]|~#$!<>]", bare)
+    assert [piece for piece in read(found) if LINKED.search(piece)] == []
+    assert "".join(read(found)) == text
+
+
+def test_ordinary_text_is_left_as_it_is():
+    text = "tiny: 0.5 of results.csv, 3 pictures, at 12:30 (www)"
+    assert escape(text) == text

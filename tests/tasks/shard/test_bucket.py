@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from infra.errors import ConfigurationError, DataError
 from schemas.bucket import BucketConfig
+from tasks.rewrite import bucket as jobs
 from tasks.shard import bucket
 from tasks.shard.bucket_names import tell
 from tests.tasks.rewrite.helpers import folder_source, tar_source
@@ -164,6 +165,22 @@ class TestList:
             ("b/c", f"{tmp_path}/in/x", "list"),
         ]
 
+    def test_what_the_operator_states_for_all_holds_where_a_list_states_nothing(self, tmp_path):
+        self.written(tmp_path, "datasets: [{name: a, source: {label_field: kind}, job: {coverage: {fraction: 0.5}}}]")
+        job = {"public": {"url": str(tmp_path / "public")}, "orphans": "remove"}
+        asked = config(tmp_path, source={"max_pixels": 1000, "max_shard_bytes": 2048}, job=job)
+        found = jobs.plan(asked, bucket.content(asked))["a"]
+        assert (found.source.max_pixels, found.source.max_shard_bytes, found.orphans) == (1000, 2048, "remove")
+        assert found.public is not None
+        assert (found.source.label_field, found.coverage.fraction) == ("kind", 0.5)
+
+    @pytest.mark.parametrize("where", ["in/datasets.yaml", "mine.yaml"])
+    def test_one_rule_holds_for_each_list(self, tmp_path, where):
+        self.written(tmp_path, "datasets: [{name: a, source: {max_pixels: 1}}]", where)
+        given = None if where.startswith("in/") else str(tmp_path / where)
+        with pytest.raises(ConfigurationError, match=r"datasets\.0\.source\.max_pixels"):
+            bucket.content(config(tmp_path, datasets=given))
+
     def test_another_one_takes_precedence(self, tmp_path):
         self.written(tmp_path, "datasets: [{name: a}]")
         self.written(tmp_path, "datasets: [{name: b}]", "mine.yaml")
@@ -185,6 +202,13 @@ class TestList:
             "datasets: [{name: a, job: {destination: /x}}]",
             "datasets: [{name: a, job: {key_file: /etc/passwd}}]",
             "datasets: [{name: a, job: {noise_store: /x}}]",
+            "datasets: [{name: a, job: {public: {url: /home/other/private}}}]",
+            "datasets: [{name: a, job: {mapping: /etc/passwd}}]",
+            "datasets: [{name: a, job: {orphans: remove}}]",
+            "datasets: [{name: a, source: {max_pixels: 100000000000}}]",
+            "datasets: [{name: a, source: {max_shard_bytes: 1000000000000}}]",
+            "datasets: [{name: a, source: {label_field: 'x\"]); evil('}}]",
+            'datasets: [{name: a, source: {image_field: "x\\n"}}]',
             "datasets: [{name: a, source: {url: /x}}]",
             "datasets: [{name: a, jub: {}}]",
             "datasets: [{name: a, job: {budget: {epsilon: 0}}}]",

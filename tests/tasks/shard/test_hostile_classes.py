@@ -92,6 +92,13 @@ def test_names_that_read_the_same_or_cannot_be_read_are_refused(place, names, la
     assert len(str(caught.value)) < 1000
 
 
+def test_a_class_folder_of_a_long_name_is_refused(place):
+    place.write(f"{'x' * 201}/0.png", picture())
+    place.write("b/0.png", picture(1))
+    with pytest.raises(DataError, match=r"a name of 201 characters: x{100}[.]{3}; give it one of at most 200"):
+        source.plan(SourceSpec(url=place.url))
+
+
 KEYS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=300)
 
 
