@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra import prefect_settings
+from infra import prefect_settings, storage_options
 from infra.errors import ConfigurationError
 from schemas.runner import ClusterRunner, DaskRunner, RayRunner
 
@@ -31,9 +31,11 @@ def environment(runner: ClusterRunner, server: str) -> dict[str, str]:
     """What a worker process finds in its environment before it imports anything: addresses and settings, no secret."""
     told = {name: os.environ[name] for name in prefect_settings.SETTINGS}
     hidden = {} if runner.gpus else {"CUDA_VISIBLE_DEVICES": ""}
+    options = _storage_options()
     return {
         **told,
         **hidden,
+        **({} if options is None else {storage_options.VARIABLE: options}),
         _SERVER: server,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # a worker must not start a server of its own
         "OMP_NUM_THREADS": str(runner.cores),
@@ -137,14 +139,17 @@ def dask_cluster(runner: DaskRunner, workers: int, server: str) -> Iterator[dict
 def greet(runner: DaskRunner, client: Any, server: str) -> str | None:
     """Look at the workers of a Dask cluster, and have each use as many threads as a task asks for cores.
 
-    Gives what the cluster lacks, or None. Raises ConfigurationError when a worker would report to another server.
+    Gives what the cluster lacks, or None. Raises ConfigurationError when a worker would report to another server, or
+    write with other storage options.
     """
     known = client.scheduler_info(n_workers=-1)["workers"]
     _require_near(runner, server, [worker["host"] for worker in known.values()])
-    for worker, found in client.run(os.getenv, _SERVER).items():
-        if found != server:
-            problem = f"the Dask worker {worker} has {_SERVER} {found or 'not set'}, and the run's server is {server}"
-            raise ConfigurationError(problem, f"start each worker with {_SERVER}={server}")
+    for name, ours in ((_SERVER, server), (storage_options.VARIABLE, _storage_options())):
+        for worker, found in client.run(os.getenv, name).items():
+            if (found or None) != ours:
+                problem = f"the Dask worker {worker} has {name} {found or 'not set'}, and the run {ours or 'has none'}"
+                mend = f"start each worker with {name}={ours}" if ours else f"set {name} here too, or nowhere"
+                raise ConfigurationError(problem, mend)
     client.register_plugin(_threads(runner.cores))
     # Dask counts a worker's threads by themselves; a task takes one of them, and what else it asks for has a name.
     return shortage(runner, [{"CPU": 1, **worker["resources"]} for worker in known.values()])
@@ -154,6 +159,14 @@ def dask_resources(runner: DaskRunner) -> dict[str, float]:
     """What a task asks of a Dask worker by name; a worker offers it with the same names."""
     asked = {"CPU": runner.cores if runner.cores > 1 else 0, "GPU": runner.gpus, "memory": runner.memory or 0}
     return {name: count for name, count in asked.items() if count}
+
+
+def _storage_options() -> str | None:
+    """The file with the options of places, by its whole path. A node without that file fails its tasks and names it;
+    one that was not told of it would write without them.
+    """
+    file = os.environ.get(storage_options.VARIABLE)
+    return os.path.abspath(file) if file else None
 
 
 def _threads(cores: int) -> Any:

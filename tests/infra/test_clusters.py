@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import dataclass
 
 import pytest
 
@@ -26,6 +27,65 @@ def test_workers_are_told_addresses_and_settings_and_no_secret(monkeypatch):
     )
     assert not set(SECRETS) & set(told)
     assert not [value for value in told.values() if value.startswith("the value of")]
+
+
+def test_workers_are_told_where_the_storage_options_are(monkeypatch, tmp_path):
+    """By a whole path: a worker starts in a folder of its own. It holds no secret, and without it nothing fails."""
+    monkeypatch.chdir(tmp_path)
+    for stated, told in (("storage.yaml", str(tmp_path / "storage.yaml")), ("/etc/storage.yaml", "/etc/storage.yaml")):
+        monkeypatch.setenv("UNLEARNABLE_STORAGE", stated)
+        assert clusters.environment(RayRunner(), FAR)["UNLEARNABLE_STORAGE"] == told
+    monkeypatch.setenv("UNLEARNABLE_STORAGE", "")
+    assert "UNLEARNABLE_STORAGE" not in clusters.environment(RayRunner(), FAR)
+    monkeypatch.delenv("UNLEARNABLE_STORAGE")
+    assert "UNLEARNABLE_STORAGE" not in clusters.environment(RayRunner(), FAR)
+
+
+@dataclass
+class FakeClient:
+    """What `greet` asks of a Dask client, of one worker with this environment."""
+
+    variables: dict[str, str]
+
+    def scheduler_info(self, n_workers):
+        del n_workers
+        return {"workers": {"a": {"host": "127.0.0.1", "resources": {}}}}
+
+    def run(self, function, name):
+        assert function is os.getenv
+        return {"a": self.variables.get(name)}
+
+    def register_plugin(self, plugin):
+        del plugin
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "mend"),
+    [
+        ("/etc/a.yaml", None, "has UNLEARNABLE_STORAGE not set, .*start each worker with UNLEARNABLE_STORAGE=/etc/a"),
+        ("/etc/a.yaml", "/etc/b.yaml", "has UNLEARNABLE_STORAGE /etc/b.yaml, .*start each worker with"),
+        (
+            None,
+            "/etc/b.yaml",
+            "has UNLEARNABLE_STORAGE /etc/b.yaml, and the run has none; set UNLEARNABLE_STORAGE here",
+        ),
+        ("/etc/a.yaml", "/etc/a.yaml", None),
+        (None, "", None),
+        ("", None, None),
+    ],
+)
+def test_dask_workers_with_other_storage_options_are_named(here, there, mend, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.delenv("UNLEARNABLE_STORAGE", raising=False)
+    if here is not None:
+        monkeypatch.setenv("UNLEARNABLE_STORAGE", here)
+    known = {"PREFECT_API_URL": FAR, **({} if there is None else {"UNLEARNABLE_STORAGE": there})}
+    runner = DaskRunner(address="127.0.0.1:8786")
+    if mend is None:
+        assert clusters.greet(runner, FakeClient(known), FAR) is None
+    else:
+        with pytest.raises(ConfigurationError, match=mend):
+            clusters.greet(runner, FakeClient(known), FAR)
 
 
 def test_a_task_that_asks_for_no_gpu_sees_none():

@@ -27,7 +27,7 @@ SECRETS = {
 }
 # Variables by which an image takes a secret under a name of its own.
 SECRET = re.compile(r"PASSWORD|SECRET_KEY|ACCESS_KEY|AUTH_STRING|AUTH_TOKEN|UNLEARNABLE_KEY|CONNECTION_URL")
-REFERENCE = re.compile(r"\$\{([A-Z0-9_]+)(:?[-?][^}]*)?\}")
+REFERENCE = re.compile(r"\$\{([A-Z0-9_]+)(:?[-?+][^}]*)?\}")
 
 
 def library(name: str) -> Path:
@@ -150,9 +150,20 @@ def test_compose_takes_no_secret_from_itself():
 
 
 def test_compose_volumes_and_networks_are_declared():
-    named = {v.split(":")[0] for s in SERVICES.values() for v in s.get("volumes", []) if not v.startswith(".")}
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    assert {mount["type"] for mount in mounts if isinstance(mount, dict)} == {"bind"}
+    named = {v.split(":")[0] for v in mounts if isinstance(v, str) and not v.startswith(".")}
     assert named == set(COMPOSE["volumes"])
     assert {n for s in SERVICES.values() for n in s.get("networks", [])} == set(COMPOSE["networks"])
+
+
+def test_compose_hands_the_worker_the_file_of_storage_options():
+    """Where .env names one: mounted, and the variable leads there. A file that is not there ends the command."""
+    worker = SERVICES["worker"]
+    (mount,) = worker["volumes"]
+    assert worker["environment"]["UNLEARNABLE_STORAGE"] == f"${{UNLEARNABLE_STORAGE:+{mount['target']}}}"
+    assert (mount["source"], mount["read_only"]) == ("${UNLEARNABLE_STORAGE:-/dev/null}", True)
+    assert mount["bind"] == {"create_host_path": False}
 
 
 def test_database_is_reached_by_the_server_alone():
