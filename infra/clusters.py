@@ -14,10 +14,12 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from infra import prefect_settings, storage_options
+from infra.cluster_room import require_room, shortage
 from infra.errors import ConfigurationError
 from schemas.runner import ClusterRunner, DaskRunner, RayRunner
 
@@ -61,28 +63,15 @@ def _require_answer(runner: ClusterRunner) -> None:
             raise _no_cluster(runner, error) from error
 
 
-def shortage(runner: ClusterRunner, nodes: Iterable[dict[str, float]]) -> str | None:
-    """What is wrong when none of the nodes, each with what it has, can do a task; None when one can.
-
-    Raises ConfigurationError on a cluster of this machine, which no other node will ever join.
-    """
-    asked = {"CPU": runner.cores, "GPU": runner.gpus, "memory": runner.memory or 0}
-    if any(all(node.get(name, 0) >= count for name, count in asked.items()) for node in nodes):
-        return None
-    listed = ", ".join(f"{name} {count:g}" for name, count in asked.items() if count)
-    problem = f"no node of the {runner.kind} cluster has what a task asks for ({listed})"
-    if runner.address is None:
-        raise ConfigurationError(problem, "ask for less, or name a larger cluster with --runner-address")
-    return problem
-
-
 @contextlib.contextmanager
 def ray_cluster(runner: RayRunner, workers: int, server: str) -> Iterator[str | None]:
     """A Ray cluster that this process drives, one of its own where no address is given.
 
-    Gives what the cluster lacks, or None. Raises ConfigurationError when Ray is not installed, or no cluster there.
+    Gives what the cluster lacks, or None. Raises ConfigurationError when Ray is not installed, no cluster there, or
+    this machine too small for one of its own.
     """
     require_server(runner, server)
+    require_room(runner, workers)
     ray = _imported("ray", "ray")
     _require_answer(runner)
     with contextlib.ExitStack() as stack:
@@ -114,9 +103,11 @@ def ray_cluster(runner: RayRunner, workers: int, server: str) -> Iterator[str | 
 def dask_cluster(runner: DaskRunner, workers: int, server: str) -> Iterator[dict[str, Any]]:
     """A Dask cluster as prefect-dask takes it, one of its own where no address is given.
 
-    Raises ConfigurationError when Dask is not installed, or nobody listens at the address.
+    Raises ConfigurationError when Dask is not installed, nobody listens at the address, or this machine is too small
+    for one of its own.
     """
     require_server(runner, server)
+    require_room(runner, workers)
     distributed = _imported("distributed", "dask")
     _require_answer(runner)
     if runner.address is not None:
@@ -162,11 +153,12 @@ def dask_resources(runner: DaskRunner) -> dict[str, float]:
 
 
 def _storage_options() -> str | None:
-    """The file with the options of places, by its whole path. A node without that file fails its tasks and names it;
-    one that was not told of it would write without them.
+    """The file with the options of places, by its whole path; no link is followed, for it may lead elsewhere on a node.
+
+    A node without that file fails its tasks and names it; one that was not told of it would write without them.
     """
     file = os.environ.get(storage_options.VARIABLE)
-    return os.path.abspath(file) if file else None
+    return str(Path(file).absolute()) if file else None
 
 
 def _threads(cores: int) -> Any:
