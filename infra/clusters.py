@@ -91,7 +91,7 @@ def ray_cluster(runner: RayRunner, workers: int, server: str) -> Iterator[str | 
             with _own_signals():
                 # No line of a worker's on stdout, which is the command's own.
                 ray.init(**place, runtime_env=told, log_to_driver=False, logging_level=logging.CRITICAL)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ray.exceptions.RayError) as error:  # the last: no token, or a wrong one
             raise _no_cluster(runner, error) from error
         stack.callback(ray.shutdown)
         nodes = [node for node in ray.nodes() if node["Alive"]]

@@ -1,8 +1,11 @@
 """What clusters are told and asked before a task goes there."""
 
 import os
+import re
+import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +124,49 @@ def test_dask_is_asked_by_name_for_what_is_more_than_a_thread():
     assert clusters.dask_resources(DaskRunner()) == {}
     asked = DaskRunner(address="10.0.0.7:8786", cores=2, gpus=1, memory=1 << 20)
     assert clusters.dask_resources(asked) == {"CPU": 2, "GPU": 1, "memory": 1 << 20}
+
+
+def test_dask_workers_of_the_page_offer_what_is_there_once():
+    """Each of the processes that a command starts offers all that the command names."""
+    page = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
+    commands = re.findall(
+        r'^(.*)dask_worker .*--nworkers (\d+) .*--resources "(.+)"', re.sub(r"\\\n *", "", page), re.M
+    )
+    assert len(commands) == 2
+    for before, processes, offered in commands:
+        resources = {name: float(count) for name, count in (each.split("=") for each in offered.split())}
+        assert int(processes) * resources["memory"] <= 64e9
+        assert ("CUDA_VISIBLE_DEVICES=0 " in before) == ("GPU" in resources)
+        assert int(processes) * resources.get("GPU", 0) <= 1
+
+
+NO_TOKEN = """
+import socket
+from infra import clusters
+from infra.errors import ConfigurationError
+from schemas.runner import RayRunner
+
+with socket.create_server(("127.0.0.1", 0)) as somebody:
+    address = f"127.0.0.1:{somebody.getsockname()[1]}"
+    try:
+        with clusters.ray_cluster(RayRunner(address=address), 1, "http://127.0.0.1:4200/api"):
+            pass
+    except ConfigurationError as error:
+        print(error)
+"""
+
+
+def test_a_cluster_whose_token_is_not_known_here_is_named(tmp_path):
+    """In a process of its own: Ray looks once for how it has to show itself."""
+    pytest.importorskip("ray")
+    known = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    known |= {"RAY_AUTH_MODE": "token", "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", NO_TOKEN]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], env=known, capture_output=True, text=True, check=False
+    )
+    assert re.match(r"there is no ray cluster at 127\.0\.0\.1:\d+: ", done.stdout), done.stderr
+    assert "RAY_AUTH_MODE and the token" in done.stdout
 
 
 @pytest.mark.parametrize("extra", ["ray", "dask"])
