@@ -228,8 +228,26 @@ def test_pages_lead_to_files_that_are_there(page: Path):
     links = re.findall(r"\]\(([^)#:]+)\)", text)
     assert links
     assert [link for link in links if not (page.parent / link).exists()] == []
-    named = re.findall(r"(?:-f |-base-job-template |file://)(infra/[\w./-]+)|pytest (tests/[\w./]+)", text)
+    named = re.findall(r"(?:-f |-base-job-template |--from-file |file://)(infra/[\w./-]+)|pytest (tests/[\w./]+)", text)
     assert [path for both in named for path in both if path and not (ROOT / path).exists()] == []
+
+
+def test_every_way_to_deploy_makes_the_automations():
+    """Without them no crashed run is ever tried again."""
+    ways = [INFRA / "prefect" / "local.sh", INFRA / "compose" / "setup.sh", INFRA / "README.md"]
+    made = re.compile(r"automation create --from-file \S*infra/prefect/automations\.yaml")
+    assert [way.name for way in ways if not made.search(way.read_text())] == []
+    on_kubernetes = (INFRA / "README.md").read_text().split("## Kubernetes\n")[1].split("\n## ")[0]
+    assert made.search(on_kubernetes)
+
+
+def test_containers_that_are_given_the_example_reach_its_server():
+    """Its endpoint is on the loopback address, which is another one in a container of its own network."""
+    assert "//127.0.0.1:" in example()["AWS_ENDPOINT_URL"]
+    page = re.sub(r"\\\n *", "", (INFRA / "README.md").read_text())
+    commands = re.findall(r"^docker run .*--env-file \.env .*", page, flags=re.MULTILINE)
+    assert commands
+    assert [command for command in commands if "--network host" not in command] == []
 
 
 def test_page_names_what_was_not_run():

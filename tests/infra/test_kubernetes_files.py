@@ -194,6 +194,9 @@ def test_only_jobs_and_ray_nodes_reach_ray_nodes():
     sources = [peer["podSelector"]["matchLabels"] for rule in policy["ingress"] for peer in rule["from"]]
     assert sources == [{"unlearnable/role": "ray"}, {"unlearnable/role": "job"}]
     assert job()["spec"]["template"]["metadata"]["labels"]["unlearnable/role"] == "job"
+    page = (INFRA.parent / "docs" / "scaling.md").read_text()
+    assert "`unlearnable/role: job`" in page
+    assert "ray job submit" not in page  # the head, where it would run, has neither key nor credentials
 
 
 def test_prefect_takes_the_work_pool():
