@@ -14,10 +14,12 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra import prefect_settings
+from infra import prefect_settings, storage_options
+from infra.cluster_room import require_room, shortage
 from infra.errors import ConfigurationError
 from schemas.runner import ClusterRunner, DaskRunner, RayRunner
 
@@ -31,9 +33,11 @@ def environment(runner: ClusterRunner, server: str) -> dict[str, str]:
     """What a worker process finds in its environment before it imports anything: addresses and settings, no secret."""
     told = {name: os.environ[name] for name in prefect_settings.SETTINGS}
     hidden = {} if runner.gpus else {"CUDA_VISIBLE_DEVICES": ""}
+    options = _storage_options()
     return {
         **told,
         **hidden,
+        **({} if options is None else {storage_options.VARIABLE: options}),
         _SERVER: server,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # a worker must not start a server of its own
         "OMP_NUM_THREADS": str(runner.cores),
@@ -59,28 +63,15 @@ def _require_answer(runner: ClusterRunner) -> None:
             raise _no_cluster(runner, error) from error
 
 
-def shortage(runner: ClusterRunner, nodes: Iterable[dict[str, float]]) -> str | None:
-    """What is wrong when none of the nodes, each with what it has, can do a task; None when one can.
-
-    Raises ConfigurationError on a cluster of this machine, which no other node will ever join.
-    """
-    asked = {"CPU": runner.cores, "GPU": runner.gpus, "memory": runner.memory or 0}
-    if any(all(node.get(name, 0) >= count for name, count in asked.items()) for node in nodes):
-        return None
-    listed = ", ".join(f"{name} {count:g}" for name, count in asked.items() if count)
-    problem = f"no node of the {runner.kind} cluster has what a task asks for ({listed})"
-    if runner.address is None:
-        raise ConfigurationError(problem, "ask for less, or name a larger cluster with --runner-address")
-    return problem
-
-
 @contextlib.contextmanager
 def ray_cluster(runner: RayRunner, workers: int, server: str) -> Iterator[str | None]:
     """A Ray cluster that this process drives, one of its own where no address is given.
 
-    Gives what the cluster lacks, or None. Raises ConfigurationError when Ray is not installed, or no cluster there.
+    Gives what the cluster lacks, or None. Raises ConfigurationError when Ray is not installed, no cluster there, or
+    this machine too small for one of its own.
     """
     require_server(runner, server)
+    require_room(runner, workers)
     ray = _imported("ray", "ray")
     _require_answer(runner)
     with contextlib.ExitStack() as stack:
@@ -100,7 +91,7 @@ def ray_cluster(runner: RayRunner, workers: int, server: str) -> Iterator[str | 
             with _own_signals():
                 # No line of a worker's on stdout, which is the command's own.
                 ray.init(**place, runtime_env=told, log_to_driver=False, logging_level=logging.CRITICAL)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ray.exceptions.RayError) as error:  # the last: no token, or a wrong one
             raise _no_cluster(runner, error) from error
         stack.callback(ray.shutdown)
         nodes = [node for node in ray.nodes() if node["Alive"]]
@@ -112,9 +103,11 @@ def ray_cluster(runner: RayRunner, workers: int, server: str) -> Iterator[str | 
 def dask_cluster(runner: DaskRunner, workers: int, server: str) -> Iterator[dict[str, Any]]:
     """A Dask cluster as prefect-dask takes it, one of its own where no address is given.
 
-    Raises ConfigurationError when Dask is not installed, or nobody listens at the address.
+    Raises ConfigurationError when Dask is not installed, nobody listens at the address, or this machine is too small
+    for one of its own.
     """
     require_server(runner, server)
+    require_room(runner, workers)
     distributed = _imported("distributed", "dask")
     _require_answer(runner)
     if runner.address is not None:
@@ -137,14 +130,17 @@ def dask_cluster(runner: DaskRunner, workers: int, server: str) -> Iterator[dict
 def greet(runner: DaskRunner, client: Any, server: str) -> str | None:
     """Look at the workers of a Dask cluster, and have each use as many threads as a task asks for cores.
 
-    Gives what the cluster lacks, or None. Raises ConfigurationError when a worker would report to another server.
+    Gives what the cluster lacks, or None. Raises ConfigurationError when a worker would report to another server, or
+    write with other storage options.
     """
     known = client.scheduler_info(n_workers=-1)["workers"]
     _require_near(runner, server, [worker["host"] for worker in known.values()])
-    for worker, found in client.run(os.getenv, _SERVER).items():
-        if found != server:
-            problem = f"the Dask worker {worker} has {_SERVER} {found or 'not set'}, and the run's server is {server}"
-            raise ConfigurationError(problem, f"start each worker with {_SERVER}={server}")
+    for name, ours in ((_SERVER, server), (storage_options.VARIABLE, _storage_options())):
+        for worker, found in client.run(os.getenv, name).items():
+            if (found or None) != ours:
+                problem = f"the Dask worker {worker} has {name} {found or 'not set'}, and the run {ours or 'has none'}"
+                mend = f"start each worker with {name}={ours}" if ours else f"set {name} here too, or nowhere"
+                raise ConfigurationError(problem, mend)
     client.register_plugin(_threads(runner.cores))
     # Dask counts a worker's threads by themselves; a task takes one of them, and what else it asks for has a name.
     return shortage(runner, [{"CPU": 1, **worker["resources"]} for worker in known.values()])
@@ -154,6 +150,15 @@ def dask_resources(runner: DaskRunner) -> dict[str, float]:
     """What a task asks of a Dask worker by name; a worker offers it with the same names."""
     asked = {"CPU": runner.cores if runner.cores > 1 else 0, "GPU": runner.gpus, "memory": runner.memory or 0}
     return {name: count for name, count in asked.items() if count}
+
+
+def _storage_options() -> str | None:
+    """The file with the options of places, by its whole path; no link is followed, for it may lead elsewhere on a node.
+
+    A node without that file fails its tasks and names it; one that was not told of it would write without them.
+    """
+    file = os.environ.get(storage_options.VARIABLE)
+    return str(Path(file).absolute()) if file else None
 
 
 def _threads(cores: int) -> Any:

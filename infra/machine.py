@@ -23,13 +23,20 @@ def free_memory() -> int | None:
 
     None where neither says so (off Linux).
     """
-    known = [found for found in (_machine(), *(_cgroup(*files) for files in _CGROUPS)) if found is not None]
+    known = [found for found in (_told("MemAvailable"), *(_cgroup(*files) for files in _CGROUPS)) if found is not None]
     return min(known, default=None)
 
 
-def _machine() -> int | None:
+def total_memory() -> int | None:
+    """Bytes of memory that the machine has, or its control group allows if that is less; None where neither says so."""
+    groups = (_text(limit).strip() for limit, _, _ in _CGROUPS)
+    known = [_told("MemTotal"), *(int(most) for most in groups if most.isdecimal())]
+    return min((found for found in known if found is not None), default=None)
+
+
+def _told(name: str) -> int | None:
     for line in _text("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return None
 

@@ -50,7 +50,12 @@ class ProtectConfig(Schema):
         description="What becomes of a protected shard whose source shard is gone; either way each run names it.",
     )
     device: DeviceName = Field(default="auto", description="Where tensors live; auto takes the GPU when there is one.")
-    workers: int = Field(default=2, ge=1, le=10_000, description="Shards worked on at a time.")
+    workers: int = Field(
+        default=2,
+        ge=1,
+        le=10_000,
+        description="Shards worked on at a time; a cluster elsewhere has no default, since its size can't be seen.",
+    )
     runner: Runner = Field(default=ThreadsRunner(), description="Where shards are indexed and rewritten.")
     key_file: Place | None = Field(
         default=None,
@@ -70,6 +75,15 @@ class ProtectConfig(Schema):
             raise ValueError(
                 f"{self.workers} workers are too many for one process: {MAX_THREADS} at most, or a cluster"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_cluster_elsewhere_has_its_workers_stated(self) -> "ProtectConfig":
+        # What is kept of a run states all fields, so it can be read again.
+        elsewhere = None if isinstance(self.runner, ThreadsRunner) else self.runner.address
+        if elsewhere is not None and "workers" not in self.model_fields_set:
+            problem = f"how large the cluster at {elsewhere} is can't be seen from here"
+            raise ValueError(f"{problem}: say with workers how many shards it works on at a time")
         return self
 
     @model_validator(mode="after")

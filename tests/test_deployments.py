@@ -6,6 +6,7 @@ import pytest
 import yaml
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ParameterTypeError
 from prefect.flows import load_flow_from_entrypoint
 
 _ROOT = Path(__file__).parents[1]
@@ -27,6 +28,17 @@ def test_a_deployments_parameters_are_valid(deployment: dict, monkeypatch: pytes
     monkeypatch.chdir(_ROOT)
     flow = load_flow_from_entrypoint(deployment["entrypoint"])
     assert flow.validate_parameters(deployment["parameters"])
+
+
+def test_a_deployment_on_a_cluster_elsewhere_states_its_workers() -> None:
+    """And what Prefect keeps of a run's parameters is taken again, by a retry for one."""
+    flow = load_flow_from_entrypoint("flows/protect.py:protect")
+    places = {"source": {"url": "s3://in"}, "destination": "s3://out", "workspace": "s3://private"}
+    config = {**places, "runner": {"kind": "ray", "address": "ray://unlearnable-head-svc:10001", "gpus": 1}}
+    with pytest.raises(ParameterTypeError, match="say with workers"):
+        flow.validate_parameters({"config": config})
+    taken = flow.validate_parameters({"config": {**config, "workers": 8}})
+    assert flow.validate_parameters(flow.serialize_parameters(taken))["config"] == taken["config"]
 
 
 @_each

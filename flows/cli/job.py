@@ -63,7 +63,9 @@ def given(
         str | None,
         typer.Option(help="Copies of shards that are gone from the source: keep or remove.", show_default="keep"),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Shards worked on at a time.", show_default="all cores")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Shards worked on at a time.", show_default="cores / --task-cores")
+    ] = None,
     runner: options.Runner = None,
     runner_address: options.RunnerAddress = None,
     task_cores: options.TaskCores = None,
@@ -146,7 +148,7 @@ def config_of(fields: dict[str, Any]) -> ProtectConfig:
 
 
 def with_defaults(fields: dict[str, Any]) -> dict[str, Any]:
-    """A job's fields, the method error-minimizing and the workers the cores where nothing is stated.
+    """A job's fields, the method error-minimizing, and as many workers as the cores bear, where nothing is stated.
 
     Raises ConfigurationError when the workers are those of a cluster elsewhere and their number is not stated.
     """
@@ -156,5 +158,6 @@ def with_defaults(fields: dict[str, Any]) -> dict[str, Any]:
     if "workers" not in fields and isinstance(runner, dict) and runner.get("address"):
         mend = "say with --workers how many shards it works on at a time"
         raise ConfigurationError(f"how large the cluster at {runner['address']} is can't be seen from here", mend)
-    fields.setdefault("workers", cores())
+    asked = runner.get("cores") if isinstance(runner, dict) else None
+    fields.setdefault("workers", max(1, cores() // asked) if isinstance(asked, int) and asked > 0 else cores())
     return fields

@@ -20,6 +20,7 @@ from tests.cluster.jobs import Counted
 
 _RAY = Path(sys.executable).parent / "ray"
 _PATIENCE = 180  # seconds
+GPU_NODE_MEMORY = 3 << 30  # bytes
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def nodes(prefect_server: None) -> Iterator[Nodes]:
-    """Two nodes of one core each. They have no key and no credentials in their environment."""
+    """Two nodes of one core each; the second says that it has a GPU, which Ray believes. They have no key and no
+    credentials in their environment.
+    """
     port = free_port()
     # Whoever has no token can't use them. The driver, which is this process, reads it where Ray looks for it.
     patch = pytest.MonkeyPatch()
@@ -69,7 +72,7 @@ def nodes(prefect_server: None) -> Iterator[Nodes]:
         head = ["--head", f"--port={port}", f"--ray-client-server-port={client}", f"--temp-dir={place}"]
         head.append("--include-dashboard=false")
         started = []
-        for options in (head, [f"--address=127.0.0.1:{port}"]):
+        for options in (head, [f"--address=127.0.0.1:{port}", "--num-gpus=1", f"--memory={GPU_NODE_MEMORY}"]):
             command = [_RAY, "start", "--block", "--disable-usage-stats", *own, *options]
             process = subprocess.Popen(
                 command, cwd=place, env=plain, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

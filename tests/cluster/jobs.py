@@ -26,6 +26,15 @@ def look_around(number: int) -> dict[str, Any]:
 
 
 @task
+def look_at_share(number: int) -> dict[str, Any]:
+    """What Ray counts as this task's, and the GPUs that it sees."""
+    import ray
+
+    del number
+    return {**ray.get_runtime_context().get_assigned_resources(), "seen": os.environ.get("CUDA_VISIBLE_DEVICES")}
+
+
+@task
 def die(number: int, place: Path, poisoned: int, times: int) -> int:
     """Kill the process that works on `poisoned`, the first `times` that it is tried; the others leave a file a try."""
     tries = len(list(place.glob(f"{number}-*")))
@@ -38,6 +47,11 @@ def die(number: int, place: Path, poisoned: int, times: int) -> int:
 @flow
 def looking(runner: Runner, tasks: int, workers: int) -> list[dict[str, Any]]:
     return map_tasks(look_around, list(range(tasks)), workers, "numbers", runner, Steps("look")).results
+
+
+@flow
+def sharing(runner: Runner, tasks: int) -> list[dict[str, Any]]:
+    return map_tasks(look_at_share, list(range(tasks)), tasks, "numbers", runner, Steps("share")).results
 
 
 @flow

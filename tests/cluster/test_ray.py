@@ -20,7 +20,7 @@ from schemas.runner import RayRunner
 from schemas.victims import TinyVictim
 from tasks.rewrite.audit import audit
 from tests.cluster.conftest import free_port
-from tests.cluster.jobs import dying, looking
+from tests.cluster.jobs import dying, looking, sharing
 from tests.faults import tally
 from tests.tasks.rewrite.helpers import TWO_PHASE, config_of, shards_of, tar_source
 
@@ -46,6 +46,19 @@ def test_tasks_run_on_both_nodes_and_are_handed_no_secret(nodes, heard, monkeypa
     assert {each["threads"] for each in found} == {1}
     assert [name for name in SECRETS if name in found[0]["environment"]] == []
     assert heard.done == {"look": 6}
+
+
+@pytest.mark.parametrize(
+    ("asked", "share", "seen"),
+    [
+        ({"gpus": 0.5, "memory": 1 << 30}, {"CPU": 1, "GPU": 0.5, "memory": 1 << 30}, "0"),
+        ({"memory": 1 << 30}, {"CPU": 1, "memory": 1 << 30}, ""),
+    ],
+)
+def test_what_a_task_asks_for_reaches_ray(nodes, asked, share, seen):
+    """A task that asks for no GPU sees none, on the node that has one too."""
+    runner = nodes.runner.model_copy(update=asked)
+    assert sharing(runner, 2) == [{**share, "seen": seen}] * 2
 
 
 def test_protect_gives_the_bytes_and_the_markers_of_threads(nodes, heard, tmp_path):

@@ -190,6 +190,14 @@ def test_places_that_do_not_lie_apart_are_refused_before_anything_is_written(buc
     assert not (bucket.parent / "out").exists()
 
 
+def test_settings_that_no_job_can_have_are_refused_before_anything_is_written(bucket):
+    job = config(bucket).job.model_dump(mode="json", exclude={"workers"})
+    far = {**job, "runner": {"kind": "ray", "address": "192.0.2.200:6379"}}
+    with pytest.raises(ConfigurationError, match=r"dataset \S+: .* cluster at 192\.0\.2\.200:6379 .*say with workers"):
+        protect_bucket(BucketConfig.model_validate({**config(bucket).model_dump(mode="json"), "job": far}))
+    assert not (bucket.parent / "out").exists()
+
+
 def test_a_workspace_serves_one_destination(bucket):
     protect_bucket(config(bucket, only=["signs"]))
     before = tree(bucket.parent / "private")

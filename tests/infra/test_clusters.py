@@ -1,7 +1,11 @@
 """What clusters are told and asked before a task goes there."""
 
 import os
+import re
+import subprocess
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +30,66 @@ def test_workers_are_told_addresses_and_settings_and_no_secret(monkeypatch):
     )
     assert not set(SECRETS) & set(told)
     assert not [value for value in told.values() if value.startswith("the value of")]
+
+
+def test_workers_are_told_where_the_storage_options_are(monkeypatch, tmp_path):
+    """By a whole path: a worker starts in a folder of its own. It holds no secret, and without it nothing fails."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "storage.yaml").symlink_to(tmp_path / "data")  # as Kubernetes mounts it
+    for stated, told in (("storage.yaml", str(tmp_path / "storage.yaml")), ("/etc/storage.yaml", "/etc/storage.yaml")):
+        monkeypatch.setenv("UNLEARNABLE_STORAGE", stated)
+        assert clusters.environment(RayRunner(), FAR)["UNLEARNABLE_STORAGE"] == told
+    monkeypatch.setenv("UNLEARNABLE_STORAGE", "")
+    assert "UNLEARNABLE_STORAGE" not in clusters.environment(RayRunner(), FAR)
+    monkeypatch.delenv("UNLEARNABLE_STORAGE")
+    assert "UNLEARNABLE_STORAGE" not in clusters.environment(RayRunner(), FAR)
+
+
+@dataclass
+class FakeClient:
+    """What `greet` asks of a Dask client, of one worker with this environment."""
+
+    variables: dict[str, str]
+
+    def scheduler_info(self, n_workers):
+        del n_workers
+        return {"workers": {"a": {"host": "127.0.0.1", "resources": {}}}}
+
+    def run(self, function, name):
+        assert function is os.getenv
+        return {"a": self.variables.get(name)}
+
+    def register_plugin(self, plugin):
+        del plugin
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "mend"),
+    [
+        ("/etc/a.yaml", None, "has UNLEARNABLE_STORAGE not set, .*start each worker with UNLEARNABLE_STORAGE=/etc/a"),
+        ("/etc/a.yaml", "/etc/b.yaml", "has UNLEARNABLE_STORAGE /etc/b.yaml, .*start each worker with"),
+        (
+            None,
+            "/etc/b.yaml",
+            "has UNLEARNABLE_STORAGE /etc/b.yaml, and the run has none; set UNLEARNABLE",
+        ),
+        ("/etc/a.yaml", "/etc/a.yaml", None),
+        (None, "", None),
+        ("", None, None),
+    ],
+)
+def test_dask_workers_with_other_storage_options_are_named(here, there, mend, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.delenv("UNLEARNABLE_STORAGE", raising=False)
+    if here is not None:
+        monkeypatch.setenv("UNLEARNABLE_STORAGE", here)
+    known = {"PREFECT_API_URL": FAR, **({} if there is None else {"UNLEARNABLE_STORAGE": there})}
+    runner = DaskRunner(address="127.0.0.1:8786")
+    if mend is None:
+        assert clusters.greet(runner, FakeClient(known), FAR) is None
+    else:
+        with pytest.raises(ConfigurationError, match=mend):
+            clusters.greet(runner, FakeClient(known), FAR)
 
 
 def test_a_task_that_asks_for_no_gpu_sees_none():
@@ -56,23 +120,53 @@ def test_a_password_in_the_servers_address_is_refused_and_not_repeated():
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_cluster_that_can_not_do_a_task_is_told_of():
-    runner = RayRunner(address="10.0.0.7:6379", cores=4, gpus=1, memory=1 << 30)
-    small, large = {"CPU": 8.0, "memory": 2.0**31}, {"CPU": 8.0, "memory": 2.0**31, "GPU": 2.0}
-    assert clusters.shortage(runner, [small, large]) is None
-    assert "has what a task asks for (CPU 4, GPU 1, memory 1.07374e+09)" in (clusters.shortage(runner, [small]) or "")
-    assert clusters.shortage(runner, []) is not None
-
-
-def test_a_cluster_of_this_machine_that_can_not_do_a_task_is_refused():
-    with pytest.raises(ConfigurationError, match=r"no node of the ray cluster .*GPU 1.*; ask for less"):
-        clusters.shortage(RayRunner(gpus=1), [{"CPU": 2.0}])
-
-
 def test_dask_is_asked_by_name_for_what_is_more_than_a_thread():
     assert clusters.dask_resources(DaskRunner()) == {}
     asked = DaskRunner(address="10.0.0.7:8786", cores=2, gpus=1, memory=1 << 20)
     assert clusters.dask_resources(asked) == {"CPU": 2, "GPU": 1, "memory": 1 << 20}
+
+
+def test_dask_workers_of_the_page_offer_what_is_there_once():
+    """Each of the processes that a command starts offers all that the command names."""
+    page = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
+    commands = re.findall(
+        r'^(.*)dask_worker .*--nworkers (\d+) .*--resources "(.+)"', re.sub(r"\\\n *", "", page), re.M
+    )
+    assert len(commands) == 2
+    for before, processes, offered in commands:
+        resources = {name: float(count) for name, count in (each.split("=") for each in offered.split())}
+        assert int(processes) * resources["memory"] <= 64e9
+        assert ("CUDA_VISIBLE_DEVICES=0 " in before) == ("GPU" in resources)
+        assert int(processes) * resources.get("GPU", 0) <= 1
+
+
+NO_TOKEN = """
+import socket
+from infra import clusters
+from infra.errors import ConfigurationError
+from schemas.runner import RayRunner
+
+with socket.create_server(("127.0.0.1", 0)) as somebody:
+    address = f"127.0.0.1:{somebody.getsockname()[1]}"
+    try:
+        with clusters.ray_cluster(RayRunner(address=address), 1, "http://127.0.0.1:4200/api"):
+            pass
+    except ConfigurationError as error:
+        print(error)
+"""
+
+
+def test_a_cluster_whose_token_is_not_known_here_is_named(tmp_path):
+    """In a process of its own: Ray looks once for how it has to show itself."""
+    pytest.importorskip("ray")
+    known = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    known |= {"RAY_AUTH_MODE": "token", "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", NO_TOKEN]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], env=known, capture_output=True, text=True, check=False
+    )
+    assert re.match(r"there is no ray cluster at 127\.0\.0\.1:\d+: ", done.stdout), done.stderr
+    assert "RAY_AUTH_MODE and the token" in done.stdout
 
 
 @pytest.mark.parametrize("extra", ["ray", "dask"])

@@ -27,7 +27,7 @@ SECRETS = {
 }
 # Variables by which an image takes a secret under a name of its own.
 SECRET = re.compile(r"PASSWORD|SECRET_KEY|ACCESS_KEY|AUTH_STRING|AUTH_TOKEN|UNLEARNABLE_KEY|CONNECTION_URL")
-REFERENCE = re.compile(r"\$\{([A-Z0-9_]+)(:?[-?][^}]*)?\}")
+REFERENCE = re.compile(r"\$\{([A-Z0-9_]+)(:?[-?+][^}]*)?\}")
 
 
 def library(name: str) -> Path:
@@ -150,9 +150,20 @@ def test_compose_takes_no_secret_from_itself():
 
 
 def test_compose_volumes_and_networks_are_declared():
-    named = {v.split(":")[0] for s in SERVICES.values() for v in s.get("volumes", []) if not v.startswith(".")}
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    assert {mount["type"] for mount in mounts if isinstance(mount, dict)} == {"bind"}
+    named = {v.split(":")[0] for v in mounts if isinstance(v, str) and not v.startswith(".")}
     assert named == set(COMPOSE["volumes"])
     assert {n for s in SERVICES.values() for n in s.get("networks", [])} == set(COMPOSE["networks"])
+
+
+def test_compose_hands_the_worker_the_file_of_storage_options():
+    """Where .env names one: mounted, and the variable leads there. A file that is not there ends the command."""
+    worker = SERVICES["worker"]
+    (mount,) = worker["volumes"]
+    assert worker["environment"]["UNLEARNABLE_STORAGE"] == f"${{UNLEARNABLE_STORAGE:+{mount['target']}}}"
+    assert (mount["source"], mount["read_only"]) == ("${UNLEARNABLE_STORAGE:-/dev/null}", True)
+    assert mount["bind"] == {"create_host_path": False}
 
 
 def test_database_is_reached_by_the_server_alone():
@@ -217,8 +228,26 @@ def test_pages_lead_to_files_that_are_there(page: Path):
     links = re.findall(r"\]\(([^)#:]+)\)", text)
     assert links
     assert [link for link in links if not (page.parent / link).exists()] == []
-    named = re.findall(r"(?:-f |-base-job-template |file://)(infra/[\w./-]+)|pytest (tests/[\w./]+)", text)
+    named = re.findall(r"(?:-f |-base-job-template |--from-file |file://)(infra/[\w./-]+)|pytest (tests/[\w./]+)", text)
     assert [path for both in named for path in both if path and not (ROOT / path).exists()] == []
+
+
+def test_every_way_to_deploy_makes_the_automations():
+    """Without them no crashed run is ever tried again."""
+    ways = [INFRA / "prefect" / "local.sh", INFRA / "compose" / "setup.sh", INFRA / "README.md"]
+    made = re.compile(r"automation create --from-file \S*infra/prefect/automations\.yaml")
+    assert [way.name for way in ways if not made.search(way.read_text())] == []
+    on_kubernetes = (INFRA / "README.md").read_text().split("## Kubernetes\n")[1].split("\n## ")[0]
+    assert made.search(on_kubernetes)
+
+
+def test_containers_that_are_given_the_example_reach_its_server():
+    """Its endpoint is on the loopback address, which is another one in a container of its own network."""
+    assert "//127.0.0.1:" in example()["AWS_ENDPOINT_URL"]
+    page = re.sub(r"\\\n *", "", (INFRA / "README.md").read_text())
+    commands = re.findall(r"^docker run .*--env-file \.env .*", page, flags=re.MULTILINE)
+    assert commands
+    assert [command for command in commands if "--network host" not in command] == []
 
 
 def test_page_names_what_was_not_run():

@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,7 +29,15 @@ POOL = documents(INFRA / "kubernetes" / "work-pool.json")[0]
 PODS = pods()
 AUTH = {"secretKeyRef": {"name": "unlearnable", "key": "PREFECT_API_AUTH_STRING", "optional": True}}
 # What the product reads on the machine where tasks run, jobs and Ray nodes alike.
-NEEDED = {"AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "UNLEARNABLE_KEY"}
+NEEDED = {
+    "AWS_ENDPOINT_URL",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "UNLEARNABLE_KEY",
+    "UNLEARNABLE_STORAGE",
+}
+STORAGE = {"name": "storage", "configMap": {"name": "unlearnable-storage", "optional": True}}
 SECRET = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "UNLEARNABLE_KEY", "RAY_AUTH_TOKEN"}
 
 
@@ -98,8 +107,9 @@ def test_pods_keep_the_restricted_standard(name: str):
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
-    assert [volume for volume in spec["volumes"] if set(volume) != {"name", "emptyDir"}] == []
-    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/home/unlearnable", "/tmp"}
+    assert [volume for volume in spec["volumes"] if set(volume) != {"name", "emptyDir"} and volume != STORAGE] == []
+    written = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+    assert written == {"/home/unlearnable", "/tmp"}
     assert container["resources"]["limits"]["memory"]
 
 
@@ -137,6 +147,20 @@ def test_pods_that_do_the_work_have_what_the_product_reads(name: str):
     assert {variable: given[variable]["secretKeyRef"]["key"] for variable in SECRET} == {name: name for name in SECRET}
 
 
+@pytest.mark.parametrize("name", ["job", "ray gpu"])
+def test_storage_options_are_read_where_their_file_is_mounted(name: str):
+    """One command of the page makes the ConfigMap: the file, and the variable that leads to it."""
+    spec = PODS[name]["spec"]
+    assert environment(PODS[name])["UNLEARNABLE_STORAGE"] == {
+        "configMapKeyRef": {"name": "unlearnable-storage", "key": "UNLEARNABLE_STORAGE", "optional": True}
+    }
+    assert STORAGE in spec["volumes"]
+    (mount,) = [each for each in spec["containers"][0]["volumeMounts"] if each["name"] == "storage"]
+    page = re.sub(r"\\\n\s*", "", (INFRA / "README.md").read_text())
+    (file, path) = re.findall(r"create configmap unlearnable-storage --from-file=(\S+) --from-literal=(\S+)", page)[0]
+    assert path == f"UNLEARNABLE_STORAGE={mount['mountPath']}/{file}"
+
+
 def test_ray_nodes_report_to_the_server():
     given = environment(PODS["ray gpu"])
     assert given["PREFECT_API_URL"] == {"configMapKeyRef": {"name": "unlearnable", "key": "PREFECT_API_URL"}}
@@ -170,6 +194,9 @@ def test_only_jobs_and_ray_nodes_reach_ray_nodes():
     sources = [peer["podSelector"]["matchLabels"] for rule in policy["ingress"] for peer in rule["from"]]
     assert sources == [{"unlearnable/role": "ray"}, {"unlearnable/role": "job"}]
     assert job()["spec"]["template"]["metadata"]["labels"]["unlearnable/role"] == "job"
+    page = (INFRA.parent / "docs" / "scaling.md").read_text()
+    assert "`unlearnable/role: job`" in page
+    assert "ray job submit" not in page  # the head, where it would run, has neither key nor credentials
 
 
 def test_prefect_takes_the_work_pool():

@@ -72,6 +72,17 @@ def test_it_is_never_more_than_any_of_them_allows(available, limit, usage, cache
     assert found == min(available * 1024, max(0, limit - usage + cache))
 
 
+@given(st.none() | st.integers(1, 2**40), *(st.none() | st.integers(1, 2**50) for _ in "12"))
+def test_all_memory_is_the_machines_or_what_a_control_group_allows(total, first, second):
+    """Whatever of it is in use."""
+    there = {"/proc/meminfo": "" if total is None else f"MemTotal: {total} kB\nMemAvailable: 1 kB\n"}
+    there |= {V2[0]: "max" if first is None else f"{first}\n", V1[0]: "" if second is None else f"{second}\n"}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(machine, "_text", lambda path: there.get(path, ""))
+        found = machine.total_memory()
+    assert found == min((n for n in (total and total * 1024, first, second) if n is not None), default=None)
+
+
 def test_a_file_that_cannot_be_read_is_as_one_that_is_not_there(tmp_path):
     assert machine._text(str(tmp_path / "none")) == ""
     assert machine._text(str(tmp_path)) == ""
@@ -81,7 +92,7 @@ def test_a_file_that_cannot_be_read_is_as_one_that_is_not_there(tmp_path):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_a_real_linux_machine_tells():
-    assert machine.free_memory() > 0
+    assert machine.total_memory() >= machine.free_memory() > 0
     assert machine.free_memory() == pytest.approx(devices.free_memory(devices.pick_device("cpu")), rel=0.5)
 
 

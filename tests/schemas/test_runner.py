@@ -1,17 +1,24 @@
 """Where tasks run: what a runner takes, and what a configuration refuses before anything is started."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.dataset import SourceSpec
 from schemas.evaluate import Beside, EvaluateConfig, Pairs
-from schemas.protect import ProtectConfig
+from schemas.protect import KeptConfig, ProtectConfig
 from schemas.runner import DaskRunner, RayRunner, Runner, ThreadsRunner
 from schemas.victims import FineTunedVictim
 
 RUNNER = TypeAdapter(Runner)
 FAR = {"kind": "ray", "address": "10.0.0.7:6379"}
-SHARED = {"source": {"url": "s3://in/train"}, "destination": "s3://out/train", "workspace": "/shared/private"}
+SHARED = {
+    "source": {"url": "s3://in/train"},
+    "destination": "s3://out/train",
+    "workspace": "/shared/private",
+    "workers": 2,
+}
 
 
 def test_threads_are_the_default():
@@ -70,11 +77,31 @@ def test_what_a_runner_can_not_use_is_refused(fields, reason):
     ],
 )
 def test_a_place_that_is_another_on_each_node_is_refused(runner, changed):
-    assert ProtectConfig.model_validate({**SHARED, "runner": runner}).workers == 2
+    assert ProtectConfig.model_validate({**SHARED, "runner": runner})
     with pytest.raises(ValidationError, match="is another place on each node: give a URL, or a whole path"):
         ProtectConfig.model_validate({**SHARED, **changed, "runner": runner})
     on_this_machine = {"kind": runner["kind"]}
     assert ProtectConfig.model_validate({**SHARED, **changed, "runner": on_this_machine})
+
+
+@pytest.mark.parametrize("runner", [FAR, {"kind": "dask", "address": "10.0.0.7:8786"}])
+def test_how_many_shards_a_cluster_elsewhere_works_on_has_no_default(runner):
+    unstated = {name: value for name, value in SHARED.items() if name != "workers"}
+    with pytest.raises(ValidationError, match=r"the cluster at 10\.0\.0\.7:\d+ is can't be seen .*: say with workers"):
+        ProtectConfig.model_validate({**unstated, "runner": runner})
+    for here in ({}, {"kind": runner["kind"]}):
+        assert ProtectConfig.model_validate({**unstated, "runner": here}).workers == 2
+
+
+@given(st.sampled_from([{}, {"kind": "ray"}, FAR]), st.integers(1, 256))
+def test_what_is_kept_of_a_run_is_read_again(runner, workers):
+    """With the number of workers that the run had, stated or not."""
+    kept = KeptConfig(config=ProtectConfig.model_validate({**SHARED, "runner": runner, "workers": workers}), folder="/")
+    assert KeptConfig.model_validate_json(kept.model_dump_json()) == kept
+    unstated = {name: value for name, value in SHARED.items() if name != "workers"}
+    kept = KeptConfig(config=ProtectConfig.model_validate(unstated), folder="/")
+    again = KeptConfig.model_validate_json(kept.model_dump_json())
+    assert ProtectConfig.model_validate({**again.config.model_dump(), "runner": FAR}).workers == 2
 
 
 @pytest.mark.parametrize("kind", ["ray", "dask"])
