@@ -2,11 +2,13 @@
 
 import re
 
-from schemas.urls import SECRET_IN_QUERY
-
-# As in schemas/urls.py, but in the midst of a text: an address ends at a space or a quote.
+# As in schemas/urls.py, which a bare node does not have, but in the midst of a text: there an address ends at a space
+# or a quote.
 _CREDENTIALS = re.compile(
     r"://(?!arn:)[^/@:\s'\"]*:(?!\d+(?:[/\s]|$))[^\s'\"]*@|(?<=http)s?://[^/@\s'\"]+@", re.IGNORECASE
+)
+SECRET_IN_QUERY = re.compile(
+    r"([?&][\w.-]*(?:signature|sig|token|secret|password|credential|accesskeyid)[\w.-]*=)[^&\s'\"]+", re.IGNORECASE
 )
 
 

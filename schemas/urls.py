@@ -5,7 +5,7 @@ import re
 # NAME:SECRET@ after the scheme, where the secret may have slashes, as Amazon's have; NAME:NUMBER/ is a host with its
 # port, and arn: a name of Amazon's. An address of the web may have its secret for a name.
 _ADDRESS = re.compile(r"://(?!arn:)[^/@:]*:(?!\d+(?:/|$)).*@|(?<=http)s?://[^/@]+@", re.DOTALL | re.IGNORECASE)
-# Signatures and tokens of presigned addresses (X-Amz-Signature=, sig= and the like), for redaction in any text too.
+# Signatures and tokens of presigned addresses (X-Amz-Signature=, sig= and the like); infra/redaction.py has the same.
 SECRET_IN_QUERY = re.compile(
     r"([?&][\w.-]*(?:signature|sig|token|secret|password|credential|accesskeyid)[\w.-]*=)[^&\s'\"]+", re.IGNORECASE
 )

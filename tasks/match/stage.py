@@ -20,6 +20,7 @@ from schemas.matching import ClassMatch, Mapping
 from schemas.protect import ProtectConfig
 from tasks.match import classes, visual
 from tasks.shard import sample
+from tasks.shard.markers import doubted_when_changed
 from tasks.shard.sources.listing import locate
 
 VERSION = 1
@@ -36,7 +37,7 @@ def match_classes(config: ProtectConfig, private: DatasetManifest, public: Datas
     A class that is not to be protected needs no public one. Raises ConfigurationError for a class without a match.
     """
     workspace = Folder(config.workspace)
-    with failures.kept(workspace, "match", "classes"):
+    with failures.kept(workspace, "match", "classes"), doubted_when_changed(workspace):
         if public is not None and config.mapping is None and config.matching.how == "visual":
             return _by_sight(config, private, public, workspace)
         return _by_rule(config, private, public, workspace)

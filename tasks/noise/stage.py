@@ -23,6 +23,7 @@ from tasks.noise import method as methods
 from tasks.noise.fit_data import Together, wanted_samples
 from tasks.noise.fitted import Fitted, NoiseSpec, Round
 from tasks.shard import sample
+from tasks.shard.markers import doubted_when_changed
 
 
 def together(config: ProtectConfig, private: DatasetManifest, public: DatasetManifest | None) -> Together:
@@ -92,7 +93,8 @@ def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
         log(f"noise {inputs[:16]} is there already")
         _warn(done)
         return cached(done)
-    with failures.kept(Folder(config.workspace), "noise", inputs[:16]):
+    own = Folder(config.workspace)
+    with failures.kept(own, "noise", inputs[:16]), doubted_when_changed(own):
         record, tensors = _fit(config, fit_on, size, key, inputs, journal)
         store.save(workspace, record, tensors)
     journal.clear()

@@ -1,6 +1,6 @@
 """The jobs of a bucket: one for each dataset, with a destination and a workspace of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,15 @@ def gone(before: BucketSummary | None, found: BucketContent) -> tuple[str, ...]:
     known = () if before is None else (*(each.name for each in before.datasets), *before.gone)
     here = {each.name for each in found.datasets}
     return tuple(dict.fromkeys(name for name in known if name not in here))
+
+
+def not_finished(planned: Mapping[str, ProtectConfig], before: BucketSummary | None) -> tuple[DatasetOutcome, ...]:
+    """What is to be said of datasets that no earlier run knew, until this one has done them or was killed."""
+    known = () if before is None else [each.name for each in before.datasets]
+    new = {name: job for name, job in planned.items() if name not in known}
+    return tuple(
+        DatasetOutcome(name=name, url=job.source.url, summary=None, error="not finished") for name, job in new.items()
+    )
 
 
 def with_others(

@@ -28,7 +28,7 @@ def publish(
     """
     destination, workspace = Folder(config.destination), Folder(config.workspace)
     found = destination.list()
-    orphans = _orphans(workspace, dataset, found) if config.orphans == "keep" else []
+    orphans = _orphans(destination, workspace, dataset, found) if config.orphans == "keep" else []
     everything = [*shards, *orphans]
     current = {"", *(shard.settings for shard in shards)}  # markers of earlier versions don't tell
     outdated = [orphan.name for orphan in orphans if orphan.settings not in current]
@@ -58,10 +58,25 @@ def _sweep(config: ProtectConfig) -> None:
         place.sweep()
 
 
-def _orphans(workspace: Folder, dataset: DatasetManifest, found: Collection[str]) -> list[ProtectedShard]:
-    """Markers of protected shards that are there and whose source shard is gone."""
+def _orphans(
+    destination: Folder, workspace: Folder, dataset: DatasetManifest, found: Collection[str]
+) -> list[ProtectedShard]:
+    """Markers of protected shards that are there and whose source shard is gone. Raises StorageError."""
     markers = [workspace.load(f"rewrite/{name}.json", ProtectedShard) for name in dataset.gone]
-    return [marker for marker in markers if marker is not None and marker.name in found]
+    there = [marker for marker in markers if marker is not None and marker.name in found]
+    return [_seen(destination, workspace, marker) for marker in there]
+
+
+def _seen(destination: Folder, workspace: Folder, orphan: ProtectedShard) -> ProtectedShard:
+    """The marker of an orphan with the ETag that its copy has now. Raises StorageError when the copy is damaged."""
+    info = destination.unchanged(orphan.name, orphan.bytes, orphan.sha256, orphan.etag)
+    if info is None:
+        problem = f"{destination.object_url(orphan.name)} is not as it was written, and its source shard is gone"
+        raise StorageError(problem, "put back the one or the other, or give --orphans remove")
+    seen = orphan.model_copy(update={"etag": info.get("ETag")})
+    if seen != orphan:
+        workspace.save(f"rewrite/{orphan.source}.json", seen)
+    return seen
 
 
 def _require_all(destination: Folder, shards: Sequence[ProtectedShard], found: Listed) -> None:

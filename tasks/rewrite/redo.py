@@ -7,8 +7,8 @@ from schemas.dataset import ShardIndex
 from schemas.protect import ProtectConfig, ProtectedShard
 from schemas.run import Redone, Stage
 from tasks.noise import store
+from tasks.shard.markers import take_back
 
-_OF_NO_INPUTS = {"inputs": ""}
 _BEGUN = "redo.json"
 
 
@@ -52,10 +52,3 @@ def _invalidate(folder: Folder, model: type[ShardIndex] | type[ProtectedShard]) 
     for name in names:
         take_back(folder, name, model)
     return len(names)
-
-
-def take_back(folder: Folder, name: str, model: type[ShardIndex] | type[ProtectedShard]) -> None:
-    """Let a shard's done-marker be of no inputs, if it is there: what it marks is done again."""
-    marker = folder.load(name, model)
-    if marker is not None:
-        folder.save(name, marker.model_copy(update=_OF_NO_INPUTS))

@@ -16,7 +16,7 @@ from infra.keyring import VARIABLE, find_key, load_key
 from infra.keys import BucketKey
 from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block, warn
 from infra.storage import Folder
-from schemas.dataset import DatasetManifest, ShardIndex, ShardRecord
+from schemas.dataset import DatasetManifest, ShardRecord
 from schemas.fitted import NoiseRecord
 from schemas.matching import Mapping
 from schemas.protect import Job, ProtectConfig, ProtectedShard, Published
@@ -26,7 +26,7 @@ from tasks.noise.method import MakesNoise
 from tasks.noise.stage import noise_of
 from tasks.rewrite import coverage, places, publish, redo
 from tasks.rewrite import shard as shards
-from tasks.shard.load import ChangedError
+from tasks.shard.markers import doubted_when_changed
 
 
 @task(name="claim destination", task_run_name="claim {config.destination}", **RETRIES)
@@ -73,7 +73,8 @@ def rewrite_shard(
         failures.kept(job.workspace, "rewrite", shard.name),
         gpu_gate(pick_device(config.device).type if on_device else "cpu"),
     ):
-        marker = _rewritten(job, shard, _perturber(config, noise))
+        with doubted_when_changed(job.workspace):
+            marker = shards.rewrite(job, shard, _perturber(config, noise))
         log(f"{marker.name}: {marker.samples} samples, {marker.protected} protected, {marker.seconds:.1f} s")
     progress.advance("rewrite", 1, marker.name)
     return marker
@@ -101,15 +102,6 @@ def publish_dataset(
 def _perturber(config: ProtectConfig, noise: NoiseRecord) -> MakesNoise:
     """The shards of a run share one: a source model is loaded and folded once."""
     return shards.make_perturber(config, noise, _key_of(config, noise))
-
-
-def _rewritten(job: shards.Job, shard: ShardRecord, noise: MakesNoise) -> ProtectedShard:
-    try:
-        return shards.rewrite(job, shard, noise)
-    except ChangedError:
-        # Its index may be what is wrong: of no inputs, it makes the next run look again, whatever a listing says.
-        redo.take_back(job.workspace, f"dataset/index/{shard.name}.json", ShardIndex)
-        raise
 
 
 def _key_of(config: ProtectConfig, noise: NoiseRecord) -> BucketKey:

@@ -13,6 +13,13 @@ from tasks.shard.sources.members import Fields, parse
 class ChangedError(DataError):
     """A shard's bytes are not the indexed ones: either they changed, or they were read wrongly when it was indexed."""
 
+    def __init__(self, shard: str):
+        super().__init__(f"shard {shard} changed since it was indexed", "run it again")
+        self.shard = shard
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:  # type: ignore[override]
+        return type(self), (self.shard,)
+
 
 def read_shard(manifest: DatasetManifest, record: ShardRecord) -> Iterator[Sample]:
     """The good samples of one shard, in order; their labels are among `manifest.labels`.
@@ -23,7 +30,7 @@ def read_shard(manifest: DatasetManifest, record: ShardRecord) -> Iterator[Sampl
     folder, name = locate(record.url)
     data = folder.read(name)
     if len(data) != record.bytes or sha256(data) != record.sha256:
-        raise ChangedError(f"shard {record.name} changed since it was indexed", "run it again")
+        raise ChangedError(record.name)
     spec = manifest.source
     # Only a WebDataset source keeps its own members: in shards written from others the label is in `cls`.
     fields = Fields(spec.label_field, spec.image_field) if manifest.format == "webdataset" else Fields()

@@ -12,7 +12,7 @@ from tasks.rewrite import shard as shards
 from tasks.rewrite import stage
 from tasks.rewrite.audit import audit
 from tests.faults import tally
-from tests.tasks.rewrite.helpers import config_of, files, tar_source
+from tests.tasks.rewrite.helpers import RANDOM, TWO_PHASE, config_of, files, tar_source
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("prefect_server")]
 ONE = "train-000001.tar"
@@ -63,10 +63,12 @@ def test_a_shard_that_changes_between_its_index_and_its_rewriting_fails_the_run(
     tally.record(f"source shard {change} during a run", 1, "clear error, right bytes once it was whole")
 
 
-def test_a_shard_that_was_read_wrongly_when_it_was_indexed_is_indexed_again_by_the_next_run(job, monkeypatch):
+@pytest.mark.parametrize("method", [RANDOM, TWO_PHASE], ids=["random", "two-phase"])
+def test_a_shard_that_was_read_wrongly_when_it_was_indexed_is_indexed_again_by_the_next_run(job, monkeypatch, method):
     """Nothing in the source tells of it: its listing is as it was, so only the marker's going makes the run look."""
     from tasks.shard import index
 
+    job = job.model_copy(update={"method": method})
     fetch = index.webdataset.fetch
 
     def garbled(unit):

@@ -6,17 +6,25 @@ from pathlib import Path
 
 import pytest
 
+import flows.protect_bucket
+from flows.protect import protect
 from flows.protect_bucket import protect_bucket
 from flows.status import look_at_bucket, look_for_failures
 from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder
-from schemas.bucket import BucketConfig
+from schemas.bucket import BucketConfig, BucketSummary
 from schemas.dataset import SourceSpec
 from tasks.rewrite.audit import audit
 from tests.flows.cli_helpers import tree
 from tests.tasks.rewrite.helpers import CLASS_WISE, folder_source, tar_source
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+class Killed(BaseException):
+    """No error that anybody handles: the run is over."""
+
+
 METHODS = {"random": {"kind": "random"}, "class-wise": CLASS_WISE.model_dump(mode="json")}
 
 
@@ -127,6 +135,32 @@ def test_a_dataset_that_is_gone_is_named_and_its_copy_stays(bucket):
         assert summary.gone == ("signs",)
         assert "signs" not in done(summary)
     assert tree(bucket.parent / "out" / "signs") == before
+
+
+def test_a_dataset_that_a_killed_run_knew_is_named_when_it_is_gone(bucket, monkeypatch):
+    job, began = config(bucket), []
+
+    def until_the_third(*given, **options):
+        began.append(given)
+        if len(began) == 3:
+            raise Killed
+        return protect(*given, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(flows.protect_bucket, "protect", until_the_third)
+        with pytest.raises(Killed):
+            protect_bucket(job)
+    assert {each.name for each in known(bucket).datasets} == {"faces/test", "faces/train", "pets", "signs"}
+    assert {each.error for each in known(bucket).failed} == {"not finished"}
+    for name in ("faces", "signs"):
+        shutil.rmtree(bucket / name)
+    summary = protect_bucket(job)
+    assert set(summary.gone) == {"faces/test", "faces/train", "signs"}
+    assert (done(summary), summary.failed) == ({"pets": (3, 0)}, ())
+
+
+def known(bucket):
+    return Folder(str(bucket.parent / "private")).load("bucket.json", BucketSummary)
 
 
 def test_what_is_added_gives_no_dataset_another_name(bucket):

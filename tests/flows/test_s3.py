@@ -154,3 +154,21 @@ def test_missing_credentials_are_told_in_one_line_and_not_tried_again(s3, monkey
         protect(job(tmp_path))
     assert "s3://" in one_line(caught)
     assert not caught.value.transient
+
+
+def test_an_orphan_that_was_stored_anew_with_another_etag_stays(s3, tmp_path):
+    source = tar_source(tmp_path / "in")
+    upload(s3, source)
+    protect(job(tmp_path))
+    gone = "x/train-000002.tar"
+    s3.delete_object(Bucket="originals", Key=gone)
+    before = shards(s3)
+    assert protect(job(tmp_path)).orphans_kept == ("train-000002.tar",)
+    # As a restored copy or one of another storage class has: the same bytes, stored in parts.
+    start = s3.create_multipart_upload(Bucket="published", Key=gone)["UploadId"]
+    which = {"Bucket": "published", "Key": gone, "UploadId": start}
+    tag = s3.upload_part(**which, PartNumber=1, Body=before["train-000002.tar"])["ETag"]
+    s3.complete_multipart_upload(**which, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]})
+    for _ in range(2):
+        assert protect(job(tmp_path)).orphans_kept == ("train-000002.tar",)
+    assert shards(s3) == before

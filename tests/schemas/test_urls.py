@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from infra import redaction
 from infra.errors import ConfigurationError, DataError, StorageError
 from infra.redaction import redact
 from infra.storage import Folder
+from schemas import urls
 from schemas.dataset import SourceSpec
 from schemas.evaluate import EvaluateConfig
 from schemas.experiments import ReproduceConfig
@@ -148,3 +150,7 @@ def test_no_folder_is_opened_by_one(url):
 def test_no_place_is_named_by_a_chain_that_hides_which_it_is(model, others, field, url):
     with pytest.raises(ValidationError, match="can't be told from other places: name the place itself"):
         model.model_validate({**others, field: url})
+
+
+def test_what_counts_as_a_secret_in_a_query_is_what_is_masked():
+    assert urls.SECRET_IN_QUERY == redaction.SECRET_IN_QUERY

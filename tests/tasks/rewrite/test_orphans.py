@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.errors import StorageError
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
 from schemas.noise import NoiseBudget
@@ -56,6 +57,20 @@ def test_it_goes_when_the_job_says_so_with_its_markers_and_is_not_named_again(jo
     assert names_of(job, "rewrite") == names_of(job, "dataset/index") == [f"train-00000{i}.tar.json" for i in (0, 1)]
     assert protect_all(job).orphans == ()
     assert audit(Folder(job.destination), job.source).problems == []
+
+
+def test_one_whose_copy_is_damaged_is_named_with_what_mends_it(job):
+    protect_all(job)
+    copy = Path(job.destination) / GONE
+    whole = copy.read_bytes()
+    for damaged in (whole[:-512], whole[:600] + b"x" + whole[601:]):
+        copy.write_bytes(damaged)
+        with pytest.raises(StorageError, match=rf"{GONE} is not as it was written.* give --orphans remove"):
+            protect_all(job)
+    copy.write_bytes(whole)
+    assert protect_all(job).orphans == (GONE,)
+    copy.write_bytes(whole[:-512])
+    assert protect_all(job.model_copy(update={"orphans": "remove"})).orphans == ()
 
 
 def test_of_one_that_was_made_by_earlier_settings_nothing_is_claimed(job):
