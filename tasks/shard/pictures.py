@@ -38,8 +38,9 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _EXIF_ERRORS = (ArithmeticError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error)
-# Encoders write about ten. Each scan costs a walk over all pixels, however few bytes it has.
+# Encoders write about ten, of a baseline JPEG up to one a channel. Each scan costs a walk over all pixels, however few bytes it has.
 _MOST_SCANS = 100
+_OF_SCANS = ("JPEG", "MPO")  # MPO is what Pillow calls a JPEG with more pictures behind it
 _PNG_DEPTH = 24  # offset of the bit depth in a PNG, whose header is always its first chunk
 # Bytes that a pixel takes at most, packed or not, and that headers and texts may take.
 _PNG_PIXEL, _PNG_OTHERS = 8, 1 << 16
@@ -128,7 +129,7 @@ def _open(data: bytes, max_pixels: int) -> Any:
     except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
         raise PictureError("it is not a picture that can be read") from error
     _require_size(image.height, image.width, max_pixels)
-    if image.info.get("progressive") and has_more_scans(data, _MOST_SCANS):
+    if image.format in _OF_SCANS and has_more_scans(data, _MOST_SCANS):
         raise PictureError(f"it is a JPEG of more than {_MOST_SCANS} scans")
     return image
 
