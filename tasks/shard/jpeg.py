@@ -17,8 +17,8 @@ def plain_size(data: bytes) -> tuple[int, int] | None:
     """(height, width) of a JPEG in whose header nothing is out of the ordinary, else None.
 
     Ordinary: JFIF, baseline, of 8 bits, gray or of three channels, all of them in its first and so only scan, with
-    tables of the usual form; no Exif, XMP, Adobe or other part that may turn it, recolour it or hold more pictures. None
-    says nothing: it may be a picture all the same.
+    tables of the usual form; no Exif, XMP, Adobe or other part that may turn it, recolour it or hold more pictures.
+    None says nothing: it may be a picture all the same.
     """
     if not data.startswith(_JFIF):
         return None

@@ -38,7 +38,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _EXIF_ERRORS = (ArithmeticError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error)
-# Encoders write about ten, of a baseline JPEG up to one a channel. Each scan costs a walk over all pixels, however few bytes it has.
+# Encoders write about ten, of a baseline JPEG one a channel at most. Each scan costs a walk over all pixels, however
+# few bytes it has.
 _MOST_SCANS = 100
 _OF_SCANS = ("JPEG", "MPO")  # MPO is what Pillow calls a JPEG with more pictures behind it
 _PNG_DEPTH = 24  # offset of the bit depth in a PNG, whose header is always its first chunk
