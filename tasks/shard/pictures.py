@@ -62,7 +62,7 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
         rgb = _by_opencv(data)
         if rgb is not None and rgb.shape[:2] == size:
             return rgb
-    image = _open(data, max_pixels)
+    image = opened(data, max_pixels)
     if _is_plain(image, data):
         rgb = _by_opencv(data)
         if rgb is not None and rgb.shape[:2] == (image.height, image.width):
@@ -75,13 +75,18 @@ def check(data: bytes, max_pixels: int) -> tuple[int, int]:
 
     Raises PictureError for anything that `decode` could not give back in full.
     """
-    height, width, _ = _by_pillow(_open(data, max_pixels)).shape
+    height, width, _ = decode_strictly(data, max_pixels).shape
     return height, width
+
+
+def decode_strictly(data: bytes, max_pixels: int) -> np.ndarray:
+    """What `decode` gives, of a picture that is whole. Raises PictureError for any other."""
+    return _by_pillow(opened(data, max_pixels))
 
 
 def describe(data: bytes, max_pixels: int) -> tuple[int, int, str]:
     """What `check` gives, and format and mode of the picture as stored, such as `PNG RGB`. Raises PictureError."""
-    image = _open(data, max_pixels)
+    image = opened(data, max_pixels)
     kind = f"{image.format} {image.mode}"
     height, width, _ = _by_pillow(image).shape
     return height, width, kind
@@ -121,7 +126,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _open(data: bytes, max_pixels: int) -> Any:
+def opened(data: bytes, max_pixels: int) -> Any:
     """The picture with only its header read. Raises PictureError."""
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -180,7 +185,7 @@ def _by_pillow(image: Any) -> np.ndarray:
         rgb = to_rgb(image if turn is None else image.transpose(turn))
     except (PictureError, MemoryError):
         raise
-    except Exception as error:  # as in _open
+    except Exception as error:  # as in opened
         reason = str(error).strip() or type(error).__name__
         raise PictureError(f"it is damaged or cut short ({reason})") from error
     if rgb.ndim != 3 or 0 in rgb.shape:
