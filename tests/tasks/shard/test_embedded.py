@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import EpsImagePlugin, Image
+from PIL import EpsImagePlugin, Image, ImageFile
 
 from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder
@@ -114,6 +114,10 @@ HOSTILE = {
 }
 
 
+def decoded():
+    pytest.fail("it was decoded")
+
+
 def image_folder(place, hostile):
     """A tree of classes whose first picture is a hostile one; its URL."""
     place.write("cat/0.jpg", hostile)
@@ -137,6 +141,8 @@ def caltech(place, hostile):
 def test_pictures_that_torchvision_opens_are_held_to_the_rules(tmp_path, monkeypatch, layout, kind):
     """Pillow reads EPS by a program, whatever a file is called, and decodes as many pixels as it declares."""
     monkeypatch.setattr(EpsImagePlugin.EpsImageFile, "_open", lambda _: pytest.fail("it was opened"))
+    load = ImageFile.ImageFile.load
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: load(image) if image.width < 300 else decoded())
     data, reason = HOSTILE[kind]
     spec = SourceSpec(url=layout(Folder(str(tmp_path / "s")), data), max_pixels=1000, max_bad_share=0.5)
     manifest, indices = manifest_of(spec, Folder(str(tmp_path / "w")))

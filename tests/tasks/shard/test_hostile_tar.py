@@ -128,7 +128,7 @@ def test_a_sparse_file_is_quarantined_or_its_shard_refused(tmp_path, version):
 
 def test_the_map_of_a_sparse_file_is_not_kept():
     told = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9", "GNU.sparse.name": "k.png"}
-    data = raw((info("k.png", **told), b"1000000\n" + b"1\n" * 2_000_000))
+    data = raw((info("k.png", tarfile.REGTYPE, **told), b"1000000\n" + b"1\n" * 2_000_000))
     tracemalloc.start()
     try:
         assert [(member.name, member.data) for member in members(data, "a.tar", MAX)] == [("k.png", None)]
