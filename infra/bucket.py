@@ -128,6 +128,14 @@ def head(fs: Any, path: str) -> dict[str, Any] | None:
     return None
 
 
+def require(fs: Any, name: str) -> None:
+    """Raise what the server says when a bucket can't be listed: it is not there, not ours to see, or in trouble.
+
+    HeadBucket, which s3fs would ask, gives no reason, and is refused where the requester pays.
+    """
+    fs.call_s3("list_objects_v2", Bucket=name, MaxKeys=1)
+
+
 def abort_uploads(fs: Any, path: str) -> int:
     """Abort the multi-part uploads below `path` (BUCKET or BUCKET/PREFIX) that nobody has completed; how many.
 

@@ -38,8 +38,10 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _EXIF_ERRORS = (ArithmeticError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error)
-# Encoders write about ten. Each scan costs a walk over all pixels, however few bytes it has.
+# Encoders write about ten, of a baseline JPEG one a channel at most. Each scan costs a walk over all pixels, however
+# few bytes it has.
 _MOST_SCANS = 100
+_OF_SCANS = ("JPEG", "MPO")  # MPO is what Pillow calls a JPEG with more pictures behind it
 _PNG_DEPTH = 24  # offset of the bit depth in a PNG, whose header is always its first chunk
 # Bytes that a pixel takes at most, packed or not, and that headers and texts may take.
 _PNG_PIXEL, _PNG_OTHERS = 8, 1 << 16
@@ -60,7 +62,7 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
         rgb = _by_opencv(data)
         if rgb is not None and rgb.shape[:2] == size:
             return rgb
-    image = _open(data, max_pixels)
+    image = opened(data, max_pixels)
     if _is_plain(image, data):
         rgb = _by_opencv(data)
         if rgb is not None and rgb.shape[:2] == (image.height, image.width):
@@ -73,13 +75,18 @@ def check(data: bytes, max_pixels: int) -> tuple[int, int]:
 
     Raises PictureError for anything that `decode` could not give back in full.
     """
-    height, width, _ = _by_pillow(_open(data, max_pixels)).shape
+    height, width, _ = decode_strictly(data, max_pixels).shape
     return height, width
+
+
+def decode_strictly(data: bytes, max_pixels: int) -> np.ndarray:
+    """What `decode` gives, of a picture that is whole. Raises PictureError for any other."""
+    return _by_pillow(opened(data, max_pixels))
 
 
 def describe(data: bytes, max_pixels: int) -> tuple[int, int, str]:
     """What `check` gives, and format and mode of the picture as stored, such as `PNG RGB`. Raises PictureError."""
-    image = _open(data, max_pixels)
+    image = opened(data, max_pixels)
     kind = f"{image.format} {image.mode}"
     height, width, _ = _by_pillow(image).shape
     return height, width, kind
@@ -119,7 +126,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _open(data: bytes, max_pixels: int) -> Any:
+def opened(data: bytes, max_pixels: int) -> Any:
     """The picture with only its header read. Raises PictureError."""
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -128,7 +135,7 @@ def _open(data: bytes, max_pixels: int) -> Any:
     except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
         raise PictureError("it is not a picture that can be read") from error
     _require_size(image.height, image.width, max_pixels)
-    if image.info.get("progressive") and has_more_scans(data, _MOST_SCANS):
+    if image.format in _OF_SCANS and has_more_scans(data, _MOST_SCANS):
         raise PictureError(f"it is a JPEG of more than {_MOST_SCANS} scans")
     return image
 
@@ -178,7 +185,7 @@ def _by_pillow(image: Any) -> np.ndarray:
         rgb = to_rgb(image if turn is None else image.transpose(turn))
     except (PictureError, MemoryError):
         raise
-    except Exception as error:  # as in _open
+    except Exception as error:  # as in opened
         reason = str(error).strip() or type(error).__name__
         raise PictureError(f"it is damaged or cut short ({reason})") from error
     if rgb.ndim != 3 or 0 in rgb.shape:

@@ -1,4 +1,4 @@
-"""How often a JPEG goes over its pixels: a progressive one may do so thousands of times in a few bytes each."""
+"""How often a JPEG, baseline or progressive, goes over its pixels: maybe thousands of times, in a few bytes each."""
 
 import re
 

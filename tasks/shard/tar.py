@@ -12,16 +12,14 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from webdataset.tariterators import base_plus_ext
-
 from infra.errors import DataError
+from tasks.shard.tar_headers import Header, HeaderError, key_and_extension, require_few
 
 _GZIP = b"\x1f\x8b"
 _GUNZIP = 16 + zlib.MAX_WBITS
 _BLOCK = tarfile.BLOCKSIZE
 _FIRST_STEP, _LARGEST_STEP = 1 << 9, 1 << 20  # bytes of a gzip file that are unpacked at a time
 _AGAIN = "copy it again from its origin"
-_MOST_GLOBAL = 1000  # what global pax headers may state; archives of git's have one such statement
 _META = re.compile(r"__[^/]*__$")
 
 Parts = tuple[tuple[str, bytes | None], ...]
@@ -48,7 +46,7 @@ def walk(data: bytes, name: str, max_bytes: int) -> Iterator[Member]:
     plain = unpack(data, name, max_bytes)
     count, headers = 0, 0
     try:
-        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:", encoding="utf-8") as archive:
+        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:", encoding="utf-8", tarinfo=Header) as archive:
             for info in archive:
                 vars(archive)["members"].clear()  # each header would be kept, and a shard may hold little else
                 _require_progress(archive, info, len(plain))
@@ -60,7 +58,7 @@ def walk(data: bytes, name: str, max_bytes: int) -> Iterator[Member]:
     except (tarfile.TarError, ValueError, KeyError, IndexError, OSError, RecursionError, struct.error) as error:
         if not count and not _has_header(plain):
             raise DataError(f"{name} is not a tar archive", "give .tar, .tar.gz or .tgz shards") from error
-        raise _damaged(name, count) from error
+        raise _damaged(name, count, f": {error}" if isinstance(error, HeaderError) else "") from error
     if not headers and len(plain) > tarfile.RECORDSIZE:  # an empty archive is that long at most: this was overwritten
         raise _damaged(name, 0)
     if len(plain) < end + _BLOCK or plain.count(0, end) != len(plain) - end:
@@ -88,7 +86,7 @@ def group(found: Iterable[Member]) -> list[tuple[str, Parts]]:
         name = re.sub(r"^(\./)+", "", member.name)
         if name.rsplit("/", 1)[-1].startswith(".") or _META.match(name):
             continue
-        key, extension = base_plus_ext(name)
+        key, extension = key_and_extension(name)
         if key is None or extension is None:
             samples.append((name, [("", member.data)]))
         elif key == open_key:
@@ -167,8 +165,7 @@ def _gunzip(data: bytes, name: str, max_bytes: int) -> bytes:
 def _require_progress(archive: tarfile.TarFile, info: tarfile.TarInfo, size: int) -> None:
     """Raise tarfile.ReadError for a header that would send tarfile round for ever, or take it for ever."""
     end = info.offset_data + info.size
-    if len(archive.pax_headers) > _MOST_GLOBAL:
-        raise tarfile.ReadError("it states too much for all of its members")  # tarfile copies that for each of them
+    require_few(archive.pax_headers)
     if info.size < 0 or archive.offset <= info.offset or (info.isreg() and not info.issparse() and end > size):
         raise tarfile.ReadError("a header is damaged")
 
@@ -191,7 +188,7 @@ def _has_header(plain: bytes) -> bool:
 def _require_writable(key: str, extension: str, name: str, twice: bool) -> None:
     if twice:
         raise DataError(f"{name} would come twice in a shard", "give every sample its own key")
-    if extension == "__key__" or base_plus_ext(name) != (key, extension) or not extension:
+    if extension == "__key__" or key_and_extension(name) != (key, extension) or not extension:
         problem = f'the key "{key}" with the extension "{extension}" can\'t be read back from a shard'
         raise DataError(problem, "use keys without dots and extensions that are not empty")
 
@@ -202,5 +199,5 @@ def _too_big(name: str, max_bytes: int) -> DataError:
     )
 
 
-def _damaged(name: str, count: int) -> DataError:
-    return DataError(f"shard {name} is truncated or damaged after {count} members", _AGAIN)
+def _damaged(name: str, count: int, why: str = "") -> DataError:
+    return DataError(f"shard {name} is truncated or damaged after {count} members{why}", _AGAIN)

@@ -18,11 +18,12 @@ READS = ("truncated", "garbled")  # done to the body of an answer to GET
 WRITES = ("swallowed", "garbled upload")  # done to what changes something
 ANY = ("500", "503", "reset", "slow")
 KINDS = (*ANY, *READS, *WRITES)
-# Statuses that the proxy answers with; the last is no fault but a server that can't do what was asked.
+# Statuses that the proxy answers with; the last two are no faults but a server that can't, or won't, do what was asked.
 _ERRORS = {
     "500": ("Internal Server Error", "InternalError"),
     "503": ("Slow Down", "SlowDown"),
     "501": ("Not Implemented", "NotImplemented"),
+    "403": ("Access Denied", "AccessDenied"),
 }
 
 

@@ -7,13 +7,15 @@ from moto.server import ThreadedMotoServer
 
 from flows.evaluate import evaluate
 from flows.protect import protect
-from infra.errors import StorageError
+from infra.errors import DataError, StorageError
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
 from schemas.evaluate import EvaluateConfig
 from schemas.recipe import TinyRecipe
 from schemas.victims import TinyVictim
 from tasks.rewrite.audit import audit
+from tasks.shard import source
+from tests.faults.proxy import FaultProxy, Plan
 from tests.s3.places import buckets, environment, job, objects, one_line, shards, upload
 from tests.tasks.rewrite.helpers import TWO_PHASE, config_of, folder_source, protect_all, shards_of, tar_source
 
@@ -128,6 +130,38 @@ def test_a_missing_source_bucket_is_named(s3, tmp_path):
         protect(config)
     assert one_line(caught)
     assert caught.type.__name__ in ("StorageError", "DataError")
+
+
+PLACES = ["s3://originals", "s3://originals/", "s3://originals/*.tar"]
+
+
+@pytest.mark.parametrize("url", PLACES)
+@pytest.mark.parametrize(("status", "said", "transient"), [("503", "Slow Down", True), ("403", "no permission", False)])
+def test_a_servers_trouble_at_the_root_of_a_bucket_is_not_an_empty_bucket(
+    s3, endpoint, monkeypatch, url, status, said, transient
+):
+    with FaultProxy(endpoint, Plan(rates={status: 1.0})) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        with pytest.raises(StorageError, match=said) as caught:
+            source.plan(SourceSpec(url=url))
+    assert url in one_line(caught)
+    assert caught.value.transient is transient
+
+
+@pytest.mark.parametrize("url", PLACES)
+def test_a_closed_port_at_the_root_of_a_bucket_may_pass(monkeypatch, url):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StorageError, match="AWS_ENDPOINT_URL") as caught:
+        source.plan(SourceSpec(url=url))
+    assert caught.value.transient
+
+
+@pytest.mark.parametrize("url", ["s3://nowhere", "s3://nowhere/x", "s3://nowhere/*.tar"])
+def test_a_source_bucket_that_is_not_there_is_told_from_an_empty_one(s3, url):
+    with pytest.raises(StorageError, match="nothing is there; check the name and the bucket"):
+        source.plan(SourceSpec(url=url))
+    with pytest.raises(DataError, match="no dataset at s3://originals; give a folder"):
+        source.plan(SourceSpec(url="s3://originals"))
 
 
 @pytest.mark.parametrize("place", ["destination", "workspace"])

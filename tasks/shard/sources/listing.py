@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from infra import disk
+from infra import bucket, disk
 from infra.errors import DataError
 from infra.storage import Folder
-from infra.storage_errors import storage_errors
+from infra.storage_errors import answer_of, storage_errors
 
 SPLITS = ("train", "test", "valid", "validation", "val")
 _SAME_SPLIT = {"valid": "val", "validation": "val"}
@@ -40,18 +40,37 @@ def locate(url: str) -> tuple[Folder, str]:
 
 
 def look(url: str) -> Listing:
-    """Files at `url`: a folder, one file, or a glob; hidden ones are left out. Raises StorageError."""
+    """Files at `url`: a folder, one file, or a glob; hidden ones are left out.
+
+    Raises StorageError, for a bucket that is not there too.
+    """
     found = _glob(url) if _MAGIC.search(url) else None
     if found is None or not found.files:
         place = Folder(url)
         with storage_errors("look at", url):
-            info = place.fs.info(place.path) if place.fs.exists(place.path) else None
+            info = _info(place)
         if info is not None and info["type"] == "file":
             parent, name = locate(url.rstrip("/"))
             return Listing(parent, {name: dict(info)}, whole=False)
         found = Listing(place, place.list() if info is not None else {}, whole=True)
     visible = {name: info for name, info in sorted(found.files.items()) if not is_hidden(name)}
     return Listing(found.folder, visible, found.whole)
+
+
+def _info(place: Folder) -> dict[str, Any] | None:
+    """What the filesystem says of a place, or None when nothing is there. Errors are the filesystem's own.
+
+    Its `exists` is not asked: at a bucket's root s3fs takes every error for an answer.
+    """
+    if place.is_s3 and place.path and "/" not in place.path:
+        bucket.require(place.fs, place.path)
+        return {"type": "directory"}
+    try:
+        return dict(place.fs.info(place.path))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if answer_of(error)[0] == "NoSuchBucket":
+            raise
+        return None
 
 
 def is_hidden(name: str) -> bool:

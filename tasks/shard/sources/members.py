@@ -14,6 +14,8 @@ _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 
+_LONGEST_NAME = 4096  # characters of a member's name: what a system takes for a whole path
+
 _Read = tuple[tuple[str, bytes], ...]
 
 
@@ -49,11 +51,9 @@ def of_groups(grouped: Iterable[tuple[str, Parts]], name: str, fields: Fields) -
 
 def _unfit(key: str, parts: Parts) -> str | None:
     """Why the names of a sample can't be taken over as they are, or None."""
-    names = [f"{key}.{extension}" for extension, _ in parts]
-    if any("/" in name or "\\" in name or ".." in name for name in names):
-        return "its name has a path in it"
-    if any(_CONTROL.search(name) for name in names):
-        return "its name has control characters in it"
+    reason = _misnamed([f"{key}.{extension}" for extension, _ in parts])
+    if reason is not None:
+        return reason
     if any(data is None for _, data in parts):
         return "a member of it is no plain file but a link, a device or a sparse file"
     extensions = [extension.lower() for extension, _ in parts]
@@ -61,6 +61,17 @@ def _unfit(key: str, parts: Parts) -> str | None:
         return "duplicate key: two members have the same name"
     if any(extension in ("", "__key__") for extension in extensions):
         return "no picture: a member of it has no extension"
+    return None
+
+
+def _misnamed(names: list[str]) -> str | None:
+    """Why members' names may stand in no published shard, or None."""
+    if any("/" in name or "\\" in name or ".." in name for name in names):
+        return "its name has a path in it"
+    if any(_CONTROL.search(name) for name in names):
+        return "its name has control characters in it"
+    if any(len(name) > _LONGEST_NAME for name in names):
+        return f"its name has more than {_LONGEST_NAME} characters"
     return None
 
 

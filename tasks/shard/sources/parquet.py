@@ -20,7 +20,10 @@ from tasks.shard.sources import names
 from tasks.shard.sources.listing import choose_split, locate, look, no_dataset
 
 SUFFIXES = (".parquet", ".pq")
-_BATCH = 64
+# Rows held at a time. Few, because a row may take thousands of times what it takes in the file: values that come again
+# or begin alike are stored once.
+_BATCH = 4
+_LONGEST_PATH = 200  # characters of it that a reason repeats
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def plan(spec: SourceSpec) -> SourcePlan:
         url, mark = listing.folder.object_url(file), fingerprint(listing.files[file])
         with _opened(url) as table:
             columns = _columns(table.schema_arrow, spec, url)
-            rows = table.metadata.num_rows if left is None else min(left, table.metadata.num_rows)
+            total = _row_count(table, listing.files[file].get("size"), url)
+            rows = total if left is None else min(left, total)
         left = None if left is None else left - rows
         class_names.add(columns.class_names)
         for start, stop in _ranges(rows, spec.shard_size):
@@ -66,12 +70,20 @@ def plan(spec: SourceSpec) -> SourcePlan:
 
 
 def read(spec: SourceSpec, unit: ShardUnit) -> Iterator[Sample | Reject]:
-    """A Sample or a Reject for each row of the unit, in order, few rows in memory. Raises DataError."""
+    """A Sample or a Reject for each row of the unit, in order, few rows in memory.
+
+    Raises DataError, once all samples so far have more than `max_shard_bytes` too.
+    """
     arguments: Any = unit.arguments
+    left = spec.max_shard_bytes
     with _opened(unit.url) as table:
         columns = _columns(table.schema_arrow, spec, unit.url)
         for index, row in _rows(table, columns, arguments["start"], arguments["stop"], unit.url, spec.max_shard_bytes):
-            yield _sample(f"{arguments['stem']}-{index:09d}", f"{unit.url}[{index}]", row, columns)
+            sample = _sample(f"{arguments['stem']}-{index:09d}", f"{unit.url}[{index}]", row, columns)
+            left -= sum(len(data) for _, data in sample.parts) if isinstance(sample, Sample) else 0
+            if left < 0:
+                raise _too_much(f"the rows of {unit.url} up to {index}", spec.max_shard_bytes, "lower shard_size")
+            yield sample
 
 
 @contextmanager
@@ -101,6 +113,8 @@ def _rows(
     wanted = [columns.image, columns.label, *columns.scalars]
     index = first
     for batch in table.iter_batches(_BATCH, row_groups=groups, columns=wanted):
+        if batch.nbytes > max_bytes:
+            raise _too_much(f"{batch.num_rows} rows of {url} from {index} on", max_bytes, "write smaller rows")
         if index + batch.num_rows > start:
             for offset, row in enumerate(batch.to_pylist()):
                 if start <= index + offset < stop:
@@ -115,15 +129,28 @@ def _require_small(table: pq.ParquetFile, groups: Iterable[int], max_bytes: int,
     """Raise DataError for a row group that unpacks to more than `max_bytes`, as the file itself states."""
     for number in groups:
         if table.metadata.row_group(number).total_byte_size > max_bytes:
-            problem = f"row group {number} of {url} unpacks to more than {max_bytes} bytes"
-            raise DataError(problem, "raise max_shard_bytes if you trust it, or write smaller row groups")
+            raise _too_much(f"row group {number} of {url}", max_bytes, "write smaller row groups", "unpacks")
+
+
+def _too_much(what: str, max_bytes: int, mend: str, verb: str = "unpack") -> DataError:
+    return DataError(
+        f"{what} {verb} to more than {max_bytes} bytes", f"raise max_shard_bytes if you trust it, or {mend}"
+    )
+
+
+def _row_count(table: pq.ParquetFile, size: int | None, url: str) -> int:
+    """Rows of a file of `size` bytes. Raises DataError for more than it can hold pictures: each row is planned for."""
+    rows = table.metadata.num_rows
+    if size is not None and rows > size:
+        raise _damaged(url, f"it states {rows} rows in {size} bytes")
+    return rows
 
 
 def _sample(key: str, source: str, row: dict[str, Any], columns: _Columns) -> Sample | Reject:
     cell = row[columns.image]
     data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
     if not data:
-        held = f": only its path {path} is in the file" if path else ""
+        held = f": only its path {str(path)[:_LONGEST_PATH]} is in the file" if path else ""
         return Reject(key, source, f"no picture{held}")
     label = normalise(row[columns.label])
     if label is None:

@@ -3,7 +3,8 @@
 import inspect
 import os
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,14 +15,18 @@ from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder, fingerprint
 from schemas.base import digest
 from schemas.dataset import ShardUnit, SourcePlan, SourceSpec
+from tasks.shard.guard import guarded
 from tasks.shard.labels import normalise, unknown
-from tasks.shard.pictures import encode_png, to_rgb
+from tasks.shard.pictures import PictureError, decode_strictly, encode_png, to_rgb
 from tasks.shard.samples import Reject, Sample
 from tasks.shard.sources import names
 from tasks.shard.sources.listing import no_dataset, no_split
 
 SCHEME = "torchvision://"
 _UNCHECKED = frozenset(["LSUN", "LSUNClass"])
+# What reading a damaged or hostile file of a dataset raises.
+_UNREADABLE = (OSError, ValueError, SyntaxError)
+_FIRST = 10  # pictures of which one must be readable, to tell what a dataset holds
 _EXAMPLE = "name a class of torchvision.datasets, such as torchvision://CIFAR10?root=/data"
 
 
@@ -31,11 +36,11 @@ def plan(spec: SourceSpec) -> SourcePlan:
     Raises ConfigurationError for a name or an argument that torchvision doesn't know, DataError for missing data.
     """
     mark = _mark(spec.url, spec.split)
-    dataset = _open(spec.url, spec.split, mark)
+    dataset = _open(spec.url, spec.split, mark, spec.max_pixels)
     total = len(dataset)
     if total == 0:
         raise no_dataset(spec.url)
-    _require_classes(spec.url, dataset[0])
+    _require_classes(spec.url, _first(spec, dataset, total))
     order = [int(text) for text in names.hashed_order(str(i) for i in range(total))][: spec.limit]
     units = [
         ShardUnit(
@@ -52,15 +57,19 @@ def plan(spec: SourceSpec) -> SourcePlan:
 
 def read(spec: SourceSpec, unit: ShardUnit) -> Iterator[Sample | Reject]:
     """The pictures of a unit as lossless PNG."""
-    dataset = _open(spec.url, spec.split, unit.fingerprint)
+    dataset = _open(spec.url, spec.split, unit.fingerprint, spec.max_pixels)
     classes = _class_names(dataset)
     indices: Any = unit.arguments["indices"]
     for index in indices:
         key, source = f"{index:09d}", f"{unit.url}[{index}]"
         try:
-            picture, target = dataset[index]
-            png = encode_png(to_rgb(picture))
-        except (OSError, ValueError, SyntaxError) as error:  # one damaged file of an ImageFolder
+            with guarded(spec.max_pixels):
+                picture, target = dataset[index]
+                png = encode_png(to_rgb(picture))
+        except PictureError as error:
+            yield Reject(key, source, str(error))
+            continue
+        except _UNREADABLE as error:
             yield Reject(key, source, f"it is not a picture that can be read ({error})")
             continue
         label = normalise(_plain(target))
@@ -95,13 +104,17 @@ def _resolved(url: str, split: str) -> tuple[Any, dict[str, Any]]:
 
 
 @lru_cache(maxsize=2)
-def _open(url: str, split: str, mark: str) -> Any:
-    """The dataset; kept as long as its `mark` is the same, because opening one reads all of it."""
+def _open(url: str, split: str, mark: str, max_pixels: int) -> Any:
+    """The dataset; kept as long as its `mark` is the same, because opening one reads all of it.
+
+    One that takes a loader of pictures gets ours; what others open by themselves is for `guarded`.
+    """
     del mark
     kind, arguments = _resolved(url, split)
     root = arguments.get("root")
     try:
-        return kind(**arguments)
+        with guarded(max_pixels):
+            dataset = kind(**arguments)
     except (RuntimeError, OSError, EOFError) as error:
         problem = f"torchvision can't find {kind.__name__} ({split}) below {root}: {error}"
         how = f": torchvision.datasets.{kind.__name__}({root!r}, download=True)" if "download" in arguments else ""
@@ -109,6 +122,16 @@ def _open(url: str, split: str, mark: str) -> Any:
         raise DataError(problem, mend) from error
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"torchvision can't open {url} ({split}): {error}", _EXAMPLE) from error
+    if callable(getattr(dataset, "loader", None)):
+        dataset.loader = partial(_load, max_pixels=max_pixels)
+    return dataset
+
+
+def _load(path: str, max_pixels: int) -> Image.Image:
+    """A picture by the rule for all pictures, in the place of torchvision's loader. Raises PictureError, OSError."""
+    data = Path(path).read_bytes()
+    with guarded(None):
+        return Image.fromarray(decode_strictly(data, max_pixels))
 
 
 def _arguments(kind: Any, query: dict[str, str], split: str, url: str) -> dict[str, Any]:
@@ -153,6 +176,18 @@ def _value(text: str, default: Any) -> Any:
     except (ValueError, KeyError) as error:
         raise ConfigurationError(f"{text} is no value like {default}", _EXAMPLE) from error
     return text
+
+
+def _first(spec: SourceSpec, dataset: Any, total: int) -> Any:
+    """The first of a dataset's items that can be read. Raises DataError when none of some can."""
+    reason: Exception | None = None
+    for index in range(min(total, _FIRST)):
+        try:
+            with guarded(spec.max_pixels):
+                return dataset[index]
+        except _UNREADABLE as error:
+            reason = reason or error
+    raise DataError(f"the first pictures of {spec.url} can't be read: {reason}", "remove those that are damaged")
 
 
 def _plain(target: Any) -> Any:

@@ -1,13 +1,18 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from PIL import EpsImagePlugin, Image, ImageFile
 
 from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
 from tasks.shard import source
+from tasks.shard.guard import guarded
 from tasks.shard.load import read_shard
-from tasks.shard.pictures import decode
-from tests.tasks.shard.helpers import LIMIT, index_all, manifest_of, picture
+from tasks.shard.pictures import PictureError, decode
+from tasks.shard.samples import Sample
+from tests.tasks.shard.helpers import LIMIT, encoded, index_all, manifest_of, picture, reasons
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 1347), ("test", 450)])
@@ -99,3 +104,84 @@ def test_torchvision_data_that_have_changed_are_read_again(tmp_path):
     (after,) = source.plan(spec).units
     assert after.fingerprint != before.fingerprint
     assert len(list(source.read(spec, after))) == 3
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
+HOSTILE = {
+    "eps": (EPS, "it is not a picture that can be read"),
+    "large": (encoded(Image.new("L", (300, 300))), "it declares 300 x 300 pixels, more than the limit of 1000"),
+    "cut": (picture(5, "JPEG", 16, 16)[:-100], "image file is truncated"),
+}
+
+
+def decoded():
+    pytest.fail("it was decoded")
+
+
+def image_folder(place, hostile):
+    """A tree of classes whose first picture is a hostile one; its URL."""
+    place.write("cat/0.jpg", hostile)
+    for name in ("cat", "dog"):
+        for i in range(1, 4):
+            place.write(f"{name}/{i}.png", picture(i))
+    return f"torchvision://ImageFolder?root={place.url}"
+
+
+def caltech(place, hostile):
+    """Pictures of torchvision's Caltech256, which opens its files itself."""
+    place.write("caltech256/256_ObjectCategories/001.cat/001_0001.jpg", hostile)
+    for number, name in enumerate(("001.cat", "002.dog"), 1):
+        for i in range(3 - number, 6 - number):  # torchvision counts them itself, from 1
+            place.write(f"caltech256/256_ObjectCategories/{name}/{number:03}_{i:04}.jpg", picture(i, "JPEG"))
+    return f"torchvision://Caltech256?root={place.url}"
+
+
+@pytest.mark.parametrize("layout", [image_folder, caltech])
+@pytest.mark.parametrize("kind", ["eps", "large", "cut"])
+def test_pictures_that_torchvision_opens_are_held_to_the_rules(tmp_path, monkeypatch, layout, kind):
+    """Pillow reads EPS by a program, whatever a file is called, and decodes as many pixels as it declares."""
+    monkeypatch.setattr(EpsImagePlugin.EpsImageFile, "_open", lambda _: pytest.fail("it was opened"))
+    load = ImageFile.ImageFile.load
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: load(image) if image.width < 300 else decoded())
+    data, reason = HOSTILE[kind]
+    spec = SourceSpec(url=layout(Folder(str(tmp_path / "s")), data), max_pixels=1000, max_bad_share=0.5)
+    manifest, indices = manifest_of(spec, Folder(str(tmp_path / "w")))
+    assert manifest.samples == 6
+    ((key, said),) = reasons(indices).items()
+    assert key == "000000000"
+    assert reason in said
+
+
+def test_a_picture_of_a_folder_for_torchvision_is_turned_as_its_exif_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encoded(Image.new("RGB", (8, 4)), "JPEG", exif=exif)
+    spec = SourceSpec(url=image_folder(Folder(str(tmp_path)), turned))
+    first = next(s for unit in source.plan(spec).units for s in source.read(spec, unit) if s.key == "000000000")
+    assert isinstance(first, Sample)
+    assert decode(first.picture, LIMIT).shape == (8, 4, 3)
+
+
+def test_a_dataset_of_torchvisions_of_which_nothing_can_be_read_is_refused(tmp_path):
+    for name in ("cat", "dog"):
+        Folder(str(tmp_path)).write(f"{name}/0.jpg", EPS)
+    with pytest.raises(DataError, match=r"the first pictures of .* can't be read: it is not a picture"):
+        source.plan(SourceSpec(url=f"torchvision://ImageFolder?root={tmp_path}"))
+
+
+def test_the_guard_holds_in_its_own_thread_and_time_alone(tmp_path):
+    (tmp_path / "a.png").write_bytes(picture())
+
+    def size():
+        with Image.open(tmp_path / "a.png") as image:
+            return image.size
+
+    with guarded(10), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(size).result() == (8, 8)
+        with pytest.raises(PictureError, match="more than the limit of 10"):
+            size()
+        with guarded(64):
+            assert size() == (8, 8)
+        with pytest.raises(PictureError), (tmp_path / "a.png").open("rb") as file:
+            Image.open(file)
+    assert size() == (8, 8)

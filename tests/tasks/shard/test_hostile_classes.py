@@ -1,5 +1,6 @@
 """Names of classes and keys that mean something to a shell, a page, a template, a spreadsheet or a terminal."""
 
+import contextlib
 import io
 import json
 
@@ -114,6 +115,32 @@ def test_any_key_is_used_as_it_is_or_quarantined_in_readable_words(tmp_path_fact
         assert len(bad.key) <= 200
 
 
+@contextlib.contextmanager
+def own_pool():
+    """A pool from which Arrow takes all memory meanwhile, and that tells the most that it had."""
+    usual = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(pool)
+    try:
+        yield pool
+    finally:
+        pa.set_memory_pool(usual)
+
+
+def write_once(place, cells, encoding, nested):
+    """Parquet that stores rows of one value in little more than that value takes, and says no more of its size."""
+    column = "image.bytes" if nested else "image"
+    images = pa.array([{"bytes": cell} for cell in cells] if nested else cells)
+    options = {"column_encoding": {column: encoding}, "use_dictionary": False}
+    if encoding == "dictionary":
+        options = {"use_dictionary": [column], "dictionary_pagesize_limit": 1 << 30}
+    stream = io.BytesIO()
+    found = pa.table({"image": images, "label": [i % 2 for i in range(len(cells))]})
+    pq.write_table(found, stream, compression="zstd", **options)
+    place.write("train.parquet", stream.getvalue())
+    assert pq.ParquetFile(stream).metadata.row_group(0).total_byte_size < 2 * len(cells[0])
+
+
 class TestParquet:
     def test_a_row_group_that_unpacks_to_too_much_is_refused_before_it_is_read(self, place, tmp_path):
         cells = [{"bytes": picture() + bytes(4_000_000), "path": None} for _ in range(8)]
@@ -132,6 +159,54 @@ class TestParquet:
         assert pa.total_allocated_bytes() - before < 1 << 20
         manifest, _ = manifest_of(spec.model_copy(update={"max_shard_bytes": 1 << 30}), Folder(str(tmp_path / "work")))
         assert manifest.samples == 8
+
+    @pytest.mark.parametrize("nested", [False, True], ids=["plain", "nested"])
+    @pytest.mark.parametrize("encoding", ["dictionary", "DELTA_BYTE_ARRAY"])
+    def test_values_that_are_stored_once_for_many_rows_are_refused_before_they_are_held(
+        self, place, tmp_path, encoding, nested
+    ):
+        """The file says how much is stored, not what the rows become."""
+        cells = [picture() + bytes(4_000_000)] * 64
+        write_once(place, cells, encoding, nested)
+        spec = SourceSpec(url=place.url, max_shard_bytes=8 << 20)
+        with (
+            own_pool() as pool,
+            pytest.raises(DataError, match=r"4 rows of .*train\.parquet from 0 on unpack to more than 8388608 bytes"),
+        ):
+            index_all(spec, Folder(str(tmp_path / "work")))
+        assert (4 << 20) < pool.max_memory() < (64 << 20)  # all rows would take 256 MB
+
+    @pytest.mark.parametrize("nested", [False, True], ids=["plain", "nested"])
+    @pytest.mark.parametrize("encoding", ["dictionary", "DELTA_BYTE_ARRAY"])
+    def test_rows_whose_sum_is_too_much_are_refused(self, place, tmp_path, encoding, nested):
+        write_once(place, [picture() + bytes(1_000_000)] * 64, encoding, nested)
+        spec = SourceSpec(url=place.url, max_shard_bytes=8 << 20)
+        with pytest.raises(
+            DataError, match=r"the rows of .*train\.parquet up to 8 unpack to more than 8388608 bytes; .*shard_size"
+        ):
+            index_all(spec, Folder(str(tmp_path / "work")))
+        few = spec.model_copy(update={"shard_size": 8})
+        assert manifest_of(few, Folder(str(tmp_path / "few")))[0].samples == 64
+
+    def test_a_long_path_that_many_rows_share_is_not_repeated(self, place, tmp_path):
+        cells = [{"bytes": picture(), "path": None}] * 4 + [{"bytes": None, "path": "x" * 100_000}] * 8
+        write(place, "train.parquet", pa.table({"image": cells, "label": [0, 1] * 6}))
+        _, indices = manifest_of(SourceSpec(url=place.url, max_bad_share=1), Folder(str(tmp_path / "work")))
+        assert len(indices[0].bad) == 8
+        assert all(len(bad.reason) < 300 for bad in indices[0].bad)
+
+    def test_more_rows_than_a_file_can_hold_are_refused_before_they_are_planned(self, place):
+        """Rows of nothing cost nothing, and each would be planned for."""
+        count = 2_000_000
+        nothing = {"image": pa.nulls(count, pa.binary()), "label": pa.nulls(count, pa.int64())}
+        stream = io.BytesIO()
+        pq.write_table(pa.table(nothing), stream)
+        assert len(stream.getvalue()) < count
+        place.write("train.parquet", stream.getvalue())
+        with pytest.raises(
+            DataError, match=r"train\.parquet is no Parquet file.*it states 2000000 rows in [0-9]+ bytes"
+        ):
+            source.plan(SourceSpec(url=place.url))
 
     def test_hostile_texts_in_its_columns_stay_data(self, place, tmp_path):
         write(place, "train.parquet", table(len(HOSTILE), labels=HOSTILE, names=None, note=HOSTILE))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.shard.jpeg import plain_size
 from tasks.shard.pictures import PictureError, check, decode
 from tasks.shard.scans import has_more_scans
 from tests.tasks.shard.helpers import LIMIT, encoded, picture, pixels
@@ -140,6 +141,42 @@ def test_a_jpeg_of_many_scans_is_refused():
         with pytest.raises(PictureError, match="a JPEG of more than 100 scans"):
             action(data, LIMIT)
     assert check(progressive(20), LIMIT) == (16, 16)
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
+
+
+def baseline(scans: int, size: int = 16) -> bytes:
+    """A baseline JPEG whose three channels come in a scan each, and then the first of them again and again."""
+    whole = encoded(Image.new("RGB", (size, size)), "JPEG", subsampling=0)
+    head = whole[: whole.index(b"\xff\xda")]
+    one, two, three = (
+        segment(0xDA, bytes([1, channel, 0x00 if channel == 1 else 0x11, 0, 63, 0])) + bytes(8) for channel in (1, 2, 3)
+    )
+    return head + one + two + three + one * scans + b"\xff\xd9"
+
+
+def test_a_baseline_jpeg_of_many_scans_is_refused():
+    data = baseline(200)
+    assert plain_size(data) is None
+    for action in (check, decode):
+        with pytest.raises(PictureError, match="a JPEG of more than 100 scans"):
+            action(data, LIMIT)
+
+
+def test_a_baseline_jpeg_with_a_scan_for_each_channel_is_read():
+    data = baseline(0)
+    assert plain_size(data) is None
+    assert check(data, LIMIT) == (16, 16)
+    np.testing.assert_array_equal(decode(data, LIMIT), pillow(data))
+
+
+@pytest.mark.parametrize("channels", range(256))
+def test_only_a_first_scan_of_all_channels_is_ordinary(channels):
+    data = bytearray(picture(1, "JPEG"))
+    data[data.index(b"\xff\xda") + 4] = channels
+    assert plain_size(bytes(data)) == ((8, 8) if channels == 3 else None)
 
 
 def test_scans_are_counted_in_the_picture_alone():

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from webdataset.tariterators import base_plus_ext
 
 from infra.errors import DataError
 from infra.storage import Folder
 from schemas.dataset import SourceSpec
 from tasks.shard.tar import members, unpack
+from tasks.shard.tar_headers import key_and_extension
 from tests.tasks.rewrite.helpers import config_of, files, protect_all
 from tests.tasks.shard.helpers import manifest_of, picture, reasons, shard, tarred
 
@@ -124,6 +126,18 @@ def test_a_sparse_file_is_quarantined_or_its_shard_refused(tmp_path, version):
     assert bad == {"k": "a member of it is no plain file but a link, a device or a sparse file"}
 
 
+def test_the_map_of_a_sparse_file_is_not_kept():
+    told = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9", "GNU.sparse.name": "k.png"}
+    data = raw((info("k.png", tarfile.REGTYPE, **told), b"1000000\n" + b"1\n" * 2_000_000))
+    tracemalloc.start()
+    try:
+        assert [(member.name, member.data) for member in members(data, "a.tar", MAX)] == [("k.png", None)]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * len(data)
+
+
 def test_a_pax_header_decides_the_name_and_is_held_to_the_rules(tmp_path):
     lying = [(info("fine.png", path="../../k.png"), picture()), (info("fine.cls", path="/k.cls"), b"0")]
     manifest, bad = indexed(tmp_path, beside_good(*lying))
@@ -159,6 +173,111 @@ def test_headers_before_headers_end(kind):
     made.type = kind
     with pytest.raises(DataError, match="truncated or damaged"):
         members(made.tobuf(tarfile.GNU_FORMAT) * 20_000 + bytes(1024), "a.tar", 1 << 30)
+
+
+def extended(content, kind=tarfile.XHDTYPE):
+    """An archive whose first header is an extended or a long one with this content."""
+    made = info("x", kind)
+    made.size = len(content)
+    header = made.tobuf(tarfile.GNU_FORMAT)
+    return header + content + bytes(-len(content) % 512) + tarred([("k.png", picture())])
+
+
+def stated(key, value):
+    """A record of a pax header."""
+    rest = f" {key}=".encode() + value + b"\n"
+    size = len(rest) + 1
+    while len(b"%d" % size) + len(rest) != size:
+        size = len(b"%d" % size) + len(rest)
+    return b"%d" % size + rest
+
+
+KINDS = [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK]
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """Fails a test in which tarfile comes to read what an extended or a long header states."""
+    for reader in ("_proc_pax", "_proc_gnulong"):
+        monkeypatch.setattr(tarfile.TarInfo, reader, lambda *_: pytest.fail("it was read"))
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_long_header_is_refused_unread(kind):
+    """tarfile's search in 4 MB of digits takes hours, and gzip makes some kilobytes of them."""
+    data = gzip.compress(extended(b"1" * (4 << 20), kind))
+    assert len(data) < 10_000
+    with pytest.raises(DataError, match="after 0 members: a header of it states 4194304 bytes, where 65536 are"):
+        members(data, "a.tar.gz", 1 << 30)
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize("kind", KINDS[:3], ids=str)
+@pytest.mark.parametrize("content", [b"1" * 200, stated("comment", b"a" + b"1" * 4000)], ids=["bare", "a record"])
+def test_a_long_number_in_an_extended_header_is_refused_unread(kind, content):
+    with pytest.raises(DataError, match="after 0 members: a header of it states a number of 200 digits or more"):
+        members(extended(content, kind), "a.tar", MAX)
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"2 " * 1000 + b"=x\n",  # each record reaches to the end, and is a key as long
+        b"0 a=b\n",
+        b"6 a=bc\n",
+        b"7 a=b\n",
+        b"6 a=b",
+        b"6 =ab\n",
+        b"6 abc\n",
+        b"a=b\n",
+        b"6 a=b\n6 ",
+    ],
+)
+def test_records_that_overlap_or_are_none_are_refused_unread(content):
+    with pytest.raises(DataError, match="after 0 members: a header of it is ill-formed"):
+        members(extended(content), "a.tar", MAX)
+
+
+PAX = st.dictionaries(
+    st.text(st.characters(exclude_characters="=\0", exclude_categories=("Cs",)), min_size=1, max_size=9),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=99),
+    max_size=5,
+)
+
+
+@given(PAX, st.binary(max_size=30))
+def test_what_tarfile_writes_into_a_header_is_read_as_before(pax, data):
+    pax = {key: value for key, value in pax.items() if key not in tarfile.PAX_FIELDS and "sparse" not in key}
+    made = info("\u00e9" * 300 + ".png", **pax)  # by a record too
+    assert [(m.name, m.data) for m in members(raw((made, data)), "a.tar", MAX)] == [(made.name, data)]
+
+
+@pytest.mark.parametrize("key", ["path", "linkpath", "size"])
+def test_what_can_be_true_of_one_member_alone_is_not_stated_of_all(key):
+    """A name of 64 KB that each of a million headers has would be a million names of 64 KB."""
+    data = extended(stated(key, b"9"), tarfile.XGLTYPE)
+    with pytest.raises(DataError, match="after 0 members: it states too much for all of its members"):
+        members(data, "a.tar", MAX)
+
+
+@given(st.text("ab./\n\u00e9", max_size=20))
+def test_a_name_is_cut_as_webdataset_cuts_it(name):
+    assert key_and_extension(name) == base_plus_ext(name)
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize(("name", "said"), [("k" * 5000, "more than 4096 characters"), ("a/" * 16_000, "path in it")])
+def test_an_endless_name_is_quarantined(tmp_path, form, name, said):
+    hostile = [(info(f"{name}.png"), picture()), (info(f"{name}.cls"), b"0")]
+    good = [(info(n), d or b"") for n, d in shard(4)]
+    if name.endswith("/"):  # not hidden, and without an extension too
+        hostile = [(info(f"{name}k.png"), picture()), (info(f"{name}k.cls"), b"0"), (info(f"{name}z"), b"")]
+    manifest, bad = indexed(tmp_path, raw(*good, *hostile, form=form))
+    assert manifest.samples == 4
+    assert bad
+    assert all(said in reason for reason in bad.values())
 
 
 def test_global_statements_are_bounded():
