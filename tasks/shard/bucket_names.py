@@ -40,6 +40,13 @@ class _Node:
     def has_classes(self) -> bool:
         return any(folder.has_pictures for folder in self.folders.values())
 
+    @property
+    def is_alone(self) -> bool:
+        """True when no folder in it, however deep, holds a picture, a shard or a Parquet file."""
+        return not any(
+            below.has_data or below.has_pictures for folder in self.folders.values() for below in folder.below()
+        )
+
     def below(self) -> Iterator["_Node"]:
         """The folder and all below it."""
         yield self
@@ -93,7 +100,9 @@ def _walk(node: _Node, split_of: Callable[[str], str | None], told: list[Told], 
         return
     if node.has_classes:
         _require_nothing_else(node, [folder for folder in node.folders.values() if not folder.has_pictures])
-        if node.has_data:
+        if any(
+            below.has_data for below in node.below()
+        ):  # by one shard, in a class even, the tree would be read as such
             raise _unclear(node.path)
         told.append(Told(node.path, node.path, None, "folder"))
         return
@@ -134,10 +143,9 @@ def _shards(node: _Node, split_of: Callable[[str], str | None]) -> list[Told]:
         )
         number = _NUMBER.search(stem)
         series.setdefault(stem[: number.start()] if number else stem, []).append(shard)
-    alone = not any(below.has_data for folder in node.folders.values() for below in folder.below())
     kinds = {prefix: _split_word(prefix) for prefix in series}
     bases = {prefix: _base(prefix) for prefix in series}
-    whole = alone and len(set(bases.values())) == 1 and not node.having(parquet.SUFFIXES)
+    whole = node.is_alone and len(set(bases.values())) == 1 and not node.having(parquet.SUFFIXES)
     found: list[Told] = []
     for prefix, members in series.items():
         base = node.path if whole else "/".join(filter(None, (node.path, bases[prefix])))
@@ -152,7 +160,7 @@ def _parquet(node: _Node) -> list[Told]:
     splits = {_split_word(name.rpartition(".")[0]) for name in files}
     if not files:
         return []
-    if node.having(webdataset.SUFFIXES):
+    if node.having(webdataset.SUFFIXES) or not node.is_alone:
         raise _unclear(node.path)
     return [
         Told(_name(node.path, split or "train", len(splits)), node.path, split, "parquet")

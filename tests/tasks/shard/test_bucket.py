@@ -74,6 +74,10 @@ def told(files, split=None):
             [*series("a/"), *series("a/more/")],
             [("a", "a/[0-9]*", None, "shards"), ("a/more", "a/more", None, "shards")],
         ),
+        (
+            [*series(""), *tree("a/cat", "a/dog")],
+            [("", "[0-9]*", None, "shards"), ("a", "a", None, "folder")],
+        ),
     ],
 )
 def test_names_tell_datasets_and_their_splits(files, expected):
@@ -96,6 +100,10 @@ def test_what_belongs_to_no_dataset_is_named():
         [*tree("cat", "dog"), *series("b/train-")],
         [*tree("a/cat", "a/dog"), *tree("a/more/bird")],
         [*tree("a/cat"), "a/train-000000.tar"],
+        [*tree("a/cat", "a/dog"), "a/cat/train-000000.tar"],
+        [*tree("a/cat", "a/dog"), "a/cat/deep/er/x.parquet"],
+        [*tree("a/cat"), "b.parquet"],
+        [*series("a/more/"), "a/train.parquet", "a/test.parquet"],
         [*tree("a/train/cat"), *tree("a/other/cat")],
         ["a/x-000000.tar", "a/y.parquet"],
         [*series("a[1]/x-"), "a[1]/y.tar"],
@@ -122,6 +130,18 @@ def test_every_file_lies_in_a_dataset_or_is_named_or_the_layout_is_refused(files
     assert lost == []
     pairs = itertools.permutations(found, 2)
     assert not [1 for a, b in pairs if (a.place, a.split) == (b.place, b.split)]
+
+
+_classes = st.lists(st.sampled_from(["cat", "dog", "owl"]), min_size=1, unique=True)
+
+
+@given(_classes, st.sampled_from(["a", "a/x/y"]), st.lists(st.sampled_from(["cat", "dog", "more"])), st.data())
+def test_no_shard_anywhere_in_a_tree_replaces_its_pictures(classes, root, deep, data):
+    end = data.draw(st.sampled_from(["x.tar", "x-000000.TGZ", "x.tar.gz", "x.parquet", "x.pq"]))
+    pictures = tree(*(f"{root}/{name}" for name in classes))
+    assert [how for *_, how in told(pictures)[0]] == ["folder"]
+    with pytest.raises(ConfigurationError, match=r"datasets\.yaml"):
+        told([*pictures, "/".join([root, data.draw(st.sampled_from(classes)), *deep, end])])
 
 
 def config(place, **changes):
