@@ -28,6 +28,10 @@ class _Node:
         """Own files that end in one of `suffixes`."""
         return [name for name in self.files if name.lower().endswith(suffixes)]
 
+    def others(self) -> list[str]:
+        """Own files that are neither shards nor Parquet files."""
+        return [name for name in self.files if not name.lower().endswith((*webdataset.SUFFIXES, *parquet.SUFFIXES))]
+
     @property
     def has_pictures(self) -> bool:
         return any(is_picture(name.rpartition(".")[2]) for name in self.files)
@@ -46,6 +50,13 @@ class _Node:
         return not any(
             below.has_data or below.has_pictures for folder in self.folders.values() for below in folder.below()
         )
+
+    def kinds(self) -> set[str]:
+        """Which kinds of data the folder and all below it hold: shards, parquet, folder (pictures in folders)."""
+        ends = {"shards": webdataset.SUFFIXES, "parquet": parquet.SUFFIXES}
+        found = {kind for kind, suffixes in ends.items() if any(below.having(suffixes) for below in self.below())}
+        nested = any(below.has_pictures for folder in self.folders.values() for below in folder.below())
+        return found | ({"folder"} if nested else set())
 
     def below(self) -> Iterator["_Node"]:
         """The folder and all below it."""
@@ -91,12 +102,12 @@ def _walk(node: _Node, split_of: Callable[[str], str | None], told: list[Told], 
         raise _unclear(node.path)
     splits = _split_folders(node)
     if splits and not node.has_data:
-        told += [
-            Told(_name(node.path, each, len(splits)), node.path, same_split(each), how) for each, how in splits.items()
-        ]
-        rest = [folder for name, folder in node.folders.items() if name not in splits]
-        _require_nothing_else(node, rest)
+        _require_nothing_else(node, [folder for name, folder in node.folders.items() if name not in splits])
+        told += _told_splits(node, splits)
+        # What is no picture in a tree stands in its quarantine list.
+        beside = [folder for name, folder in node.folders.items() if splits.get(name) != "folder"]
         strays += _files(node, node.files)
+        strays += [name for folder in beside for below in folder.below() for name in _files(below, below.others())]
         return
     if node.has_classes:
         _require_nothing_else(node, [folder for folder in node.folders.values() if not folder.has_pictures])
@@ -108,9 +119,7 @@ def _walk(node: _Node, split_of: Callable[[str], str | None], told: list[Told], 
         return
     if node.has_data:
         told += _shards(node, split_of) + _parquet(node)
-    strays += _files(
-        node, [name for name in node.files if not name.lower().endswith((*webdataset.SUFFIXES, *parquet.SUFFIXES))]
-    )
+    strays += _files(node, node.others())
     for folder in node.folders.values():
         _walk(folder, split_of, told, strays)
 
@@ -125,6 +134,21 @@ def _split_folders(node: _Node) -> dict[str, str]:
             elif folder.has_classes:
                 found[name] = "folder"
     return found
+
+
+def _told_splits(node: _Node, splits: dict[str, str]) -> list[Told]:
+    """A dataset for each folder of a split: in the folder around them, or by itself where the splits differ in kind.
+
+    Raises ConfigurationError for a split of several kinds.
+    """
+    mixed = [node.folders[name] for name in splits if len(node.folders[name].kinds()) > 1]
+    if mixed:
+        raise _unclear(mixed[0].path)
+    apart = len(set(splits.values())) > 1  # a look at all of them would tell one kind, and not find the others
+    places = {name: node.folders[name].path if apart else node.path for name in splits}
+    return [
+        Told(_name(node.path, name, len(splits)), places[name], same_split(name), how) for name, how in splits.items()
+    ]
 
 
 def _shards(node: _Node, split_of: Callable[[str], str | None]) -> list[Told]:
