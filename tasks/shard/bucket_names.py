@@ -83,7 +83,12 @@ def tell(files: list[str], split_of: Callable[[str], str | None]) -> tuple[list[
     told: list[Told] = []
     strays: list[str] = []
     _walk(_tree(files), split_of, told, strays)
-    return told, [name for name in strays if not _BESIDE.match(name.rpartition("/")[2])]
+    return told, [name for name in strays if not lies_beside(name)]
+
+
+def lies_beside(name: str) -> bool:
+    """True for what belongs beside datasets: a list of them, a manifest, a licence and the like."""
+    return _BESIDE.match(name.rpartition("/")[2]) is not None
 
 
 def _tree(files: list[str]) -> _Node:

@@ -114,7 +114,7 @@ def _require_named(listing: Listing, named: Collection[str | None]) -> None:
     unnamed = [name for name in listing.files if name.lower().endswith(SUFFIXES) and name not in named]
     if unnamed:
         problem = f"{listing.folder.object_url(MANIFEST)} does not name {unnamed[0]} ({len(unnamed)} such shards)"
-        raise DataError(problem, "remove it, and all shards are looked at; of a copy of ours, let its run end first")
+        raise DataError(problem, "take it away, or remove the manifest, and all shards are looked at")
 
 
 def _require_names(folder: Folder, manifest: DatasetManifest) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import ConfigurationError, DataError
+from infra.storage import Folder
 from schemas.bucket import BucketConfig
 from tasks.rewrite import bucket as jobs
 from tasks.shard import bucket, source
@@ -236,6 +237,45 @@ class TestList:
         given = None if where.startswith("in/") else str(tmp_path / where)
         with pytest.raises(ConfigurationError, match=r"datasets\.0\.source\.max_pixels"):
             bucket.content(config(tmp_path, datasets=given))
+
+    @pytest.mark.parametrize("where", ["in/datasets.yaml", "in/mine.yaml", "mine.yaml"])
+    def test_what_no_entry_names_is_told(self, tmp_path, where):
+        text = "datasets: [{name: a}, {name: b, url: ./x/y/}, {name: c, url: 'z/c-[0-9]*'}, {name: d, url: z/d.tar}]"
+        self.written(tmp_path, text, where)
+        mine = ["a/x/1.jpg", "x/y/2.tar", "z/c-1.tar", "z/d.tar", "README.md", "new/LICENSE", ".hidden/x"]
+        strays = [
+            "ab/1.jpg",
+            "new/cat/1.jpg",
+            "notes.txt",
+            "x/y.tar",
+            "x/z/1.tar",
+            "z/c-1/0.tar",
+            "z/cc-1.tar",
+            "z/d.tar2",
+        ]
+        for name in [*mine, *strays]:
+            Folder(str(tmp_path / "in")).write(name, b"")
+        for bucket_url in (str(tmp_path / "in"), f"{tmp_path}/in/", f"file://{tmp_path}/in"):
+            given = None if where == "in/datasets.yaml" else f"{bucket_url.rstrip('/')}/mine.yaml"
+            asked = config(
+                tmp_path, bucket=bucket_url, datasets=str(tmp_path / where) if where == "mine.yaml" else given
+            )
+            found = bucket.content(asked)
+            assert (found.strays, found.stray_count) == (tuple(strays), len(strays))
+
+    @pytest.mark.parametrize("url", [".", "**", "./"])
+    def test_one_entry_may_name_all(self, tmp_path, url):
+        self.written(tmp_path, f"datasets: [{{name: a, url: '{url}'}}]")
+        for number in range(25):
+            Folder(str(tmp_path / "in")).write(f"x/{number}.txt", b"")
+        assert bucket.content(config(tmp_path)).stray_count == 0
+
+    def test_the_first_files_that_no_entry_names_are_enough(self, tmp_path):
+        self.written(tmp_path, "datasets: [{name: a}, {name: b, url: 'x**'}]")
+        for number in range(25):
+            Folder(str(tmp_path / "in")).write(f"x/{number}.txt", b"")
+        found = bucket.content(config(tmp_path))
+        assert (len(found.strays), found.stray_count) == (20, 25)
 
     def test_another_one_takes_precedence(self, tmp_path):
         self.written(tmp_path, "datasets: [{name: a}]")
