@@ -1,23 +1,26 @@
 """The datasets of a bucket: those of a list, or those that its names tell."""
 
 import itertools
+import posixpath
 import re
+from collections.abc import Sequence
 
 import yaml
+from fsspec.utils import glob_translate
 from pydantic import ValidationError
 
 from infra.errors import ConfigurationError, DataError
 from infra.storage import Folder
 from schemas.bucket import BucketConfig, BucketContent, DatasetList, FoundDataset
-from tasks.shard.bucket_names import LIST, tell
+from tasks.shard.bucket_names import LIST, lies_beside, tell
 from tasks.shard.sources import names, webdataset
-from tasks.shard.sources.listing import locate, look
+from tasks.shard.sources.listing import MAGIC, locate, look
 
 _MOST_STRAYS = 20
 
 
 def content(config: BucketConfig) -> BucketContent:
-    """What lies in a bucket, by the list that is given or lies in it, else by a look at all names.
+    """What lies in a bucket, by the list that is given or lies in it, else by names; and what belongs to no dataset.
 
     Raises ConfigurationError for a list that can't be read and for a layout that names can't tell apart, DataError when
     there is no dataset, StorageError.
@@ -25,9 +28,8 @@ def content(config: BucketConfig) -> BucketContent:
     bucket = Folder(config.bucket)
     text = _list_of(config, bucket)
     if text is not None:
-        return BucketContent(
-            datasets=_listed(bucket, text, config.datasets or bucket.object_url(LIST)), strays=(), stray_count=0
-        )
+        listed = _listed(bucket, text, config.datasets or bucket.object_url(LIST))
+        return _content(listed, _unlisted(config, bucket, listed))
     files = list(look(config.bucket).files)
 
     def split_of(path: str) -> str | None:
@@ -50,7 +52,11 @@ def content(config: BucketConfig) -> BucketContent:
         for one in told
     ]
     _require_apart([each.name for each in found], "the bucket")
-    return BucketContent(datasets=tuple(found), strays=tuple(strays[:_MOST_STRAYS]), stray_count=len(strays))
+    return _content(found, strays)
+
+
+def _content(datasets: Sequence[FoundDataset], strays: Sequence[str]) -> BucketContent:
+    return BucketContent(datasets=tuple(datasets), strays=tuple(strays[:_MOST_STRAYS]), stray_count=len(strays))
 
 
 def _list_of(config: BucketConfig, bucket: Folder) -> bytes | None:
@@ -74,6 +80,23 @@ def _listed(bucket: Folder, text: bytes, where: str) -> tuple[FoundDataset, ...]
         )
         for entry in listed.datasets
     )
+
+
+def _unlisted(config: BucketConfig, bucket: Folder, listed: Sequence[FoundDataset]) -> list[str]:
+    """Files of a bucket that lie in no listed place, but for those that belong beside datasets. Raises StorageError."""
+    places = [posixpath.normpath(each.url[len(bucket.object_url("")) :]) for each in listed]
+    others = [name for name in look(config.bucket).files if not any(_lies_in(name, place) for place in places)]
+    return [name for name in others if not lies_beside(name) and bucket.object_url(name) != config.datasets]
+
+
+def _lies_in(name: str, place: str) -> bool:
+    """True for a file below a place, the file itself, or one that a glob names; all relative to the bucket."""
+    if place in (".", name) or name.startswith(f"{place}/"):
+        return True
+    try:
+        return MAGIC.search(place) is not None and re.match(glob_translate(place), name) is not None
+    except ValueError:  # no glob, as `a**`: its dataset says so
+        return False
 
 
 def _first(error: Exception) -> str:

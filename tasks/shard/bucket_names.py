@@ -28,6 +28,10 @@ class _Node:
         """Own files that end in one of `suffixes`."""
         return [name for name in self.files if name.lower().endswith(suffixes)]
 
+    def others(self) -> list[str]:
+        """Own files that are neither shards nor Parquet files."""
+        return [name for name in self.files if not name.lower().endswith((*webdataset.SUFFIXES, *parquet.SUFFIXES))]
+
     @property
     def has_pictures(self) -> bool:
         return any(is_picture(name.rpartition(".")[2]) for name in self.files)
@@ -39,6 +43,20 @@ class _Node:
     @property
     def has_classes(self) -> bool:
         return any(folder.has_pictures for folder in self.folders.values())
+
+    @property
+    def is_alone(self) -> bool:
+        """True when no folder in it, however deep, holds a picture, a shard or a Parquet file."""
+        return not any(
+            below.has_data or below.has_pictures for folder in self.folders.values() for below in folder.below()
+        )
+
+    def kinds(self) -> set[str]:
+        """Which kinds of data the folder and all below it hold: shards, parquet, folder (pictures in folders)."""
+        ends = {"shards": webdataset.SUFFIXES, "parquet": parquet.SUFFIXES}
+        found = {kind for kind, suffixes in ends.items() if any(below.having(suffixes) for below in self.below())}
+        nested = any(below.has_pictures for folder in self.folders.values() for below in folder.below())
+        return found | ({"folder"} if nested else set())
 
     def below(self) -> Iterator["_Node"]:
         """The folder and all below it."""
@@ -65,7 +83,12 @@ def tell(files: list[str], split_of: Callable[[str], str | None]) -> tuple[list[
     told: list[Told] = []
     strays: list[str] = []
     _walk(_tree(files), split_of, told, strays)
-    return told, [name for name in strays if not _BESIDE.match(name.rpartition("/")[2])]
+    return told, [name for name in strays if not lies_beside(name)]
+
+
+def lies_beside(name: str) -> bool:
+    """True for what belongs beside datasets: a list of them, a manifest, a licence and the like."""
+    return _BESIDE.match(name.rpartition("/")[2]) is not None
 
 
 def _tree(files: list[str]) -> _Node:
@@ -84,24 +107,24 @@ def _walk(node: _Node, split_of: Callable[[str], str | None], told: list[Told], 
         raise _unclear(node.path)
     splits = _split_folders(node)
     if splits and not node.has_data:
-        told += [
-            Told(_name(node.path, each, len(splits)), node.path, same_split(each), how) for each, how in splits.items()
-        ]
-        rest = [folder for name, folder in node.folders.items() if name not in splits]
-        _require_nothing_else(node, rest)
+        _require_nothing_else(node, [folder for name, folder in node.folders.items() if name not in splits])
+        told += _told_splits(node, splits)
+        # What is no picture in a tree stands in its quarantine list.
+        beside = [folder for name, folder in node.folders.items() if splits.get(name) != "folder"]
         strays += _files(node, node.files)
+        strays += [name for folder in beside for below in folder.below() for name in _files(below, below.others())]
         return
     if node.has_classes:
         _require_nothing_else(node, [folder for folder in node.folders.values() if not folder.has_pictures])
-        if node.has_data:
+        if any(
+            below.has_data for below in node.below()
+        ):  # by one shard, in a class even, the tree would be read as such
             raise _unclear(node.path)
         told.append(Told(node.path, node.path, None, "folder"))
         return
     if node.has_data:
         told += _shards(node, split_of) + _parquet(node)
-    strays += _files(
-        node, [name for name in node.files if not name.lower().endswith((*webdataset.SUFFIXES, *parquet.SUFFIXES))]
-    )
+    strays += _files(node, node.others())
     for folder in node.folders.values():
         _walk(folder, split_of, told, strays)
 
@@ -116,6 +139,21 @@ def _split_folders(node: _Node) -> dict[str, str]:
             elif folder.has_classes:
                 found[name] = "folder"
     return found
+
+
+def _told_splits(node: _Node, splits: dict[str, str]) -> list[Told]:
+    """A dataset for each folder of a split: in the folder around them, or by itself where the splits differ in kind.
+
+    Raises ConfigurationError for a split of several kinds.
+    """
+    mixed = [node.folders[name] for name in splits if len(node.folders[name].kinds()) > 1]
+    if mixed:
+        raise _unclear(mixed[0].path)
+    apart = len(set(splits.values())) > 1  # a look at all of them would tell one kind, and not find the others
+    places = {name: node.folders[name].path if apart else node.path for name in splits}
+    return [
+        Told(_name(node.path, name, len(splits)), places[name], same_split(name), how) for name, how in splits.items()
+    ]
 
 
 def _shards(node: _Node, split_of: Callable[[str], str | None]) -> list[Told]:
@@ -134,10 +172,9 @@ def _shards(node: _Node, split_of: Callable[[str], str | None]) -> list[Told]:
         )
         number = _NUMBER.search(stem)
         series.setdefault(stem[: number.start()] if number else stem, []).append(shard)
-    alone = not any(below.has_data for folder in node.folders.values() for below in folder.below())
     kinds = {prefix: _split_word(prefix) for prefix in series}
     bases = {prefix: _base(prefix) for prefix in series}
-    whole = alone and len(set(bases.values())) == 1 and not node.having(parquet.SUFFIXES)
+    whole = node.is_alone and len(set(bases.values())) == 1 and not node.having(parquet.SUFFIXES)
     found: list[Told] = []
     for prefix, members in series.items():
         base = node.path if whole else "/".join(filter(None, (node.path, bases[prefix])))
@@ -152,7 +189,7 @@ def _parquet(node: _Node) -> list[Told]:
     splits = {_split_word(name.rpartition(".")[0]) for name in files}
     if not files:
         return []
-    if node.having(webdataset.SUFFIXES):
+    if node.having(webdataset.SUFFIXES) or not node.is_alone:
         raise _unclear(node.path)
     return [
         Told(_name(node.path, split or "train", len(splits)), node.path, split, "parquet")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from infra.errors import DataError
 from schemas.dataset import ShardUnit, SourceFormat, SourcePlan, SourceSpec
 from tasks.shard.samples import Reject, Sample, is_picture
 from tasks.shard.sources import digits, folder, parquet, torchvision, webdataset
@@ -19,7 +20,7 @@ _SOURCES: dict[str, ModuleType] = {
 
 
 def detect(spec: SourceSpec) -> SourceFormat:
-    """How the dataset is laid out. Raises DataError when there is none at the URL, StorageError."""
+    """How the dataset is laid out. Raises DataError when there is none at the URL or names tell two, StorageError."""
     if spec.format != "auto":
         return spec.format
     if spec.url == "digits":
@@ -27,12 +28,19 @@ def detect(spec: SourceSpec) -> SourceFormat:
     if spec.url.startswith(torchvision.SCHEME):
         return "torchvision"
     files = look(spec.url).files
-    if any(name.lower().endswith(webdataset.SUFFIXES) for name in files):
-        return "webdataset"
-    if any(name.lower().endswith(parquet.SUFFIXES) for name in files):
-        return "parquet"
-    if any("/" in name and is_picture(name) for name in files):
-        return "folder"
+    first: dict[SourceFormat, str | None] = {
+        "webdataset": next((name for name in files if name.lower().endswith(webdataset.SUFFIXES)), None),
+        "parquet": next((name for name in files if name.lower().endswith(parquet.SUFFIXES)), None),
+        "folder": next((name for name in files if "/" in name and is_picture(name)), None),
+    }
+    found = [layout for layout, name in first.items() if name is not None]
+    if len(found) > 1 and "folder" in found:  # one file must not decide that all pictures, or all shards, are left out
+        problem = (
+            f"{spec.url} holds {first[found[0]]} and, in a folder, {first['folder']}: which of both is the dataset?"
+        )
+        raise DataError(problem, f"say so with --format {found[0]} or --format folder, or take the others away")
+    if found:
+        return found[0]
     raise no_dataset(spec.url)
 
 

@@ -13,7 +13,7 @@ SPLITS = ("train", "test", "valid", "validation", "val")
 _SAME_SPLIT = {"valid": "val", "validation": "val"}
 _HIDDEN_FILES = frozenset(["thumbs.db", "desktop.ini"])
 _HIDDEN_FOLDERS = frozenset(["__macosx"])
-_MAGIC = re.compile(r"[*?\[]")
+MAGIC = re.compile(r"[*?\[]")
 
 LAYOUTS = (
     "give a folder CLASS/IMAGE, WebDataset shards (*.tar, *.tar.gz, *.tgz), Parquet files in the Hugging Face "
@@ -44,7 +44,7 @@ def look(url: str) -> Listing:
 
     Raises StorageError, for a bucket that is not there too.
     """
-    found = _glob(url) if _MAGIC.search(url) else None
+    found = _glob(url) if MAGIC.search(url) else None
     if found is None or not found.files:
         place = Folder(url)
         with storage_errors("look at", url):
@@ -121,7 +121,7 @@ def _splits_in(name: str, split: str) -> set[str]:
 
 def _glob(url: str) -> Listing | None:
     """Files that a glob names, by their names in the last folder before its first wildcard."""
-    fixed = url[: url.index(_MAGIC.findall(url)[0])]
+    fixed = url[: url.index(MAGIC.findall(url)[0])]
     base, place = Folder(fixed.rpartition("/")[0] or "."), Folder(url)
     if fixed.startswith("/") and base.url == ".":
         base = Folder("/")

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
@@ -31,7 +31,7 @@ _SHOWN = 100
 def plan(spec: SourceSpec) -> SourcePlan:
     """One unit a shard; with a limit, units that copy a part of one shard each.
 
-    Raises DataError when there is no shard of the split, or one is not what its manifest says.
+    Raises DataError when there is no shard of the split, or one is not what its manifest says or not in it.
     """
     listing = look(spec.url)
     manifest = own_manifest(listing.folder)
@@ -105,7 +105,16 @@ def _units_of_manifest(
         for record, name in found
         if listing.whole or name in listing.files
     ]
+    _require_named(listing, {name for _, name in found})
     return units, class_names
+
+
+def _require_named(listing: Listing, named: Collection[str | None]) -> None:
+    """Raise DataError for a shard that the manifest does not name: it would never be protected, without a word."""
+    unnamed = [name for name in listing.files if name.lower().endswith(SUFFIXES) and name not in named]
+    if unnamed:
+        problem = f"{listing.folder.object_url(MANIFEST)} does not name {unnamed[0]} ({len(unnamed)} such shards)"
+        raise DataError(problem, "take it away, or remove the manifest, and all shards are looked at")
 
 
 def _require_names(folder: Folder, manifest: DatasetManifest) -> None:

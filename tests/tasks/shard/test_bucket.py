@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import ConfigurationError, DataError
+from infra.storage import Folder
 from schemas.bucket import BucketConfig
 from tasks.rewrite import bucket as jobs
-from tasks.shard import bucket
+from tasks.shard import bucket, source
 from tasks.shard.bucket_names import tell
 from tests.tasks.rewrite.helpers import folder_source, tar_source
 
@@ -74,6 +75,18 @@ def told(files, split=None):
             [*series("a/"), *series("a/more/")],
             [("a", "a/[0-9]*", None, "shards"), ("a/more", "a/more", None, "shards")],
         ),
+        (
+            [*series("a/train/"), *tree("a/test/cat", "a/test/dog")],
+            [("a/test", "a/test", "test", "folder"), ("a/train", "a/train", "train", "shards")],
+        ),
+        (
+            ["train/x.parquet", *series("val/")],
+            [("train", "train", "train", "parquet"), ("val", "val", "val", "shards")],
+        ),
+        (
+            [*series(""), *tree("a/cat", "a/dog")],
+            [("", "[0-9]*", None, "shards"), ("a", "a", None, "folder")],
+        ),
     ],
 )
 def test_names_tell_datasets_and_their_splits(files, expected):
@@ -90,12 +103,29 @@ def test_what_belongs_to_no_dataset_is_named():
     assert told(files)[1] == ["notes.txt", "b/thing.csv"]
 
 
+def test_what_lies_among_the_shards_of_a_split_or_beside_splits_is_named():
+    mine = [*series("a/train/"), *series("a/train/more/"), *series("a/test/"), "a/train/classes.json"]
+    strays = ["a/extra.zip", "a/other/deep/extra.zip", "a/train/extra.zip", "a/train/more/notes.txt"]
+    found, named = told([*mine, *strays])
+    assert [name for name, *_ in found] == ["a/test", "a/train"]
+    assert sorted(named) == strays
+
+
 @pytest.mark.parametrize(
     "files",
     [
         [*tree("cat", "dog"), *series("b/train-")],
         [*tree("a/cat", "a/dog"), *tree("a/more/bird")],
         [*tree("a/cat"), "a/train-000000.tar"],
+        [*tree("a/cat", "a/dog"), "a/cat/train-000000.tar"],
+        [*tree("a/cat", "a/dog"), "a/cat/deep/er/x.parquet"],
+        [*tree("a/cat"), "b.parquet"],
+        [*series("a/more/"), "a/train.parquet", "a/test.parquet"],
+        [*series("a/train/"), *tree("a/train/cat", "a/train/dog")],
+        [*series("a/train/"), *tree("a/train/deep/cat")],
+        [*series("a/train/"), "a/train/x.parquet"],
+        ["a/train/x.parquet", *series("a/train/more/")],
+        [*tree("a/train/cat"), *series("a/train/more/"), *tree("a/test/cat")],
         [*tree("a/train/cat"), *tree("a/other/cat")],
         ["a/x-000000.tar", "a/y.parquet"],
         [*series("a[1]/x-"), "a[1]/y.tar"],
@@ -120,8 +150,25 @@ def test_every_file_lies_in_a_dataset_or_is_named_or_the_layout_is_refused(files
     data = [name for name in files if name.rpartition(".")[2] in ("tar", "parquet", "jpg")]
     lost = [name for name in data if name not in strays and not any(name.startswith(place) for place in places)]
     assert lost == []
+    trees = [one.place for one in found if one.how == "folder"]  # what is no picture there is in its quarantine list
+    notes = [name for name in files if name.endswith(".txt") and name not in strays]
+    assert [name for name in notes if not any(name.startswith(place) for place in trees)] == []
     pairs = itertools.permutations(found, 2)
     assert not [1 for a, b in pairs if (a.place, a.split) == (b.place, b.split)]
+
+
+_classes = st.lists(st.sampled_from(["cat", "dog", "owl"]), min_size=1, unique=True)
+
+
+@given(
+    _classes, st.sampled_from(["a", "a/train", "a/x/y"]), st.lists(st.sampled_from(["cat", "dog", "more"])), st.data()
+)
+def test_no_shard_anywhere_in_a_tree_replaces_its_pictures(classes, root, deep, data):
+    end = data.draw(st.sampled_from(["x.tar", "x-000000.TGZ", "x.tar.gz", "x.parquet", "x.pq"]))
+    pictures = tree(*(f"{root}/{name}" for name in classes))
+    assert [how for *_, how in told(pictures)[0]] == ["folder"]
+    with pytest.raises(ConfigurationError, match=r"datasets\.yaml"):
+        told([*pictures, "/".join([root, data.draw(st.sampled_from(classes)), *deep, end])])
 
 
 def config(place, **changes):
@@ -139,6 +186,16 @@ def test_a_bucket_on_a_disk(tmp_path):
     ]
     assert found.datasets[0].name.startswith("pets_-")
     assert found.datasets[1].name == "shards"
+
+
+def test_splits_of_two_kinds_are_each_found_again(tmp_path):
+    tar_source(tmp_path / "in" / "pets" / "train", shards=2)
+    folder_source(tmp_path / "in" / "pets" / "test")
+    asked = config(tmp_path)
+    plans = {name: source.plan(job.source) for name, job in jobs.plan(asked, bucket.content(asked)).items()}
+    assert {name: plan.format for name, plan in plans.items()} == {"pets/train": "webdataset", "pets/test": "folder"}
+    assert [unit.name for unit in plans["pets/train"].units] == ["train-000000.tar", "train-000001.tar"]
+    assert plans["pets/test"].class_names == ("cat", "dog")
 
 
 def test_a_bucket_that_is_one_dataset_is_called_as_it_is(tmp_path):
@@ -180,6 +237,45 @@ class TestList:
         given = None if where.startswith("in/") else str(tmp_path / where)
         with pytest.raises(ConfigurationError, match=r"datasets\.0\.source\.max_pixels"):
             bucket.content(config(tmp_path, datasets=given))
+
+    @pytest.mark.parametrize("where", ["in/datasets.yaml", "in/mine.yaml", "mine.yaml"])
+    def test_what_no_entry_names_is_told(self, tmp_path, where):
+        text = "datasets: [{name: a}, {name: b, url: ./x/y/}, {name: c, url: 'z/c-[0-9]*'}, {name: d, url: z/d.tar}]"
+        self.written(tmp_path, text, where)
+        mine = ["a/x/1.jpg", "x/y/2.tar", "z/c-1.tar", "z/d.tar", "README.md", "new/LICENSE", ".hidden/x"]
+        strays = [
+            "ab/1.jpg",
+            "new/cat/1.jpg",
+            "notes.txt",
+            "x/y.tar",
+            "x/z/1.tar",
+            "z/c-1/0.tar",
+            "z/cc-1.tar",
+            "z/d.tar2",
+        ]
+        for name in [*mine, *strays]:
+            Folder(str(tmp_path / "in")).write(name, b"")
+        for bucket_url in (str(tmp_path / "in"), f"{tmp_path}/in/", f"file://{tmp_path}/in"):
+            given = None if where == "in/datasets.yaml" else f"{bucket_url.rstrip('/')}/mine.yaml"
+            asked = config(
+                tmp_path, bucket=bucket_url, datasets=str(tmp_path / where) if where == "mine.yaml" else given
+            )
+            found = bucket.content(asked)
+            assert (found.strays, found.stray_count) == (tuple(strays), len(strays))
+
+    @pytest.mark.parametrize("url", [".", "**", "./"])
+    def test_one_entry_may_name_all(self, tmp_path, url):
+        self.written(tmp_path, f"datasets: [{{name: a, url: '{url}'}}]")
+        for number in range(25):
+            Folder(str(tmp_path / "in")).write(f"x/{number}.txt", b"")
+        assert bucket.content(config(tmp_path)).stray_count == 0
+
+    def test_the_first_files_that_no_entry_names_are_enough(self, tmp_path):
+        self.written(tmp_path, "datasets: [{name: a}, {name: b, url: 'x**'}]")
+        for number in range(25):
+            Folder(str(tmp_path / "in")).write(f"x/{number}.txt", b"")
+        found = bucket.content(config(tmp_path))
+        assert (len(found.strays), found.stray_count) == (20, 25)
 
     def test_another_one_takes_precedence(self, tmp_path):
         self.written(tmp_path, "datasets: [{name: a}]")

@@ -150,3 +150,24 @@ def test_formats_are_told_apart(url, tmp_path, monkeypatch):
     kinds = {"digits": "digits", "a.tar": "webdataset", "a.parquet": "parquet", "tree": "folder"}
     assert source.detect(SourceSpec(url=url)) == kinds.get(url, "torchvision")
     assert source.detect(SourceSpec(url=url, format="folder")) == "folder"
+
+
+@pytest.mark.parametrize(
+    ("data", "stated"), [("a.tar", "webdataset"), ("cat/x/a.tgz", "webdataset"), ("cat/a.pq", "parquet")]
+)
+def test_one_file_among_the_pictures_of_a_tree_does_not_replace_them(place, data, stated):
+    for name in ("cat/0.png", "dog/0.png", "notes.txt"):
+        place.write(name, picture())
+    assert source.detect(SourceSpec(url=place.url)) == "folder"
+    place.write(data, tarred(shard(2)))
+    with pytest.raises(DataError, match=rf"{data} and, in a folder, cat/0\.png.*--format {stated} or --format folder"):
+        source.plan(SourceSpec(url=place.url))
+    assert source.plan(SourceSpec(url=place.url, format="folder")).class_names == ("cat", "dog")
+    assert source.detect(SourceSpec(url=place.url, format=stated)) == stated
+    assert source.detect(SourceSpec(url=f"{place.url}/{data}")) == stated
+
+
+def test_pictures_beside_shards_are_no_dataset(place):
+    for name in ("a.tar", "preview.png"):
+        place.write(name, b"")
+    assert source.detect(SourceSpec(url=place.url)) == "webdataset"

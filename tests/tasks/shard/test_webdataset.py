@@ -250,7 +250,6 @@ def test_our_own_manifest_is_believed_and_checked(place, work, protected):
     first, _ = manifest_of(SourceSpec(url=place.url), work)
     place.delete("classes.json")
     publish(place, first, protected)
-    place.write("train-stray.tar", tarred(shard(4, 50)))
     spec = SourceSpec(url=place.url)
     second, _ = manifest_of(spec, work)
     assert second.class_names == ("cat", "dog")
@@ -269,6 +268,24 @@ def test_our_own_manifest_is_believed_and_checked(place, work, protected):
     place.delete("train-1.tar")
     with pytest.raises(DataError, match=r"shard train-1\.tar of the manifest .* is not there"):
         source.plan(spec)
+
+
+@pytest.mark.parametrize("protected", [True, False])
+@pytest.mark.parametrize("stray", ["train-2.tar", "test-0.tar", "more/deep/train.TGZ"])
+def test_a_new_shard_beside_our_manifest_is_not_passed_over(place, work, protected, stray):
+    for i in range(2):
+        place.write(f"train-{i}.tar", tarred(shard(4, 4 * i)))
+    first, _ = manifest_of(SourceSpec(url=place.url), work)
+    publish(place, first, protected)
+    assert len(source.plan(SourceSpec(url=place.url)).units) == 2
+    place.write(stray, tarred(shard(4, 50)))
+    for url in (place.url, f"{place.url}/**"):
+        with pytest.raises(DataError, match=r"manifest\.json does not name .* or remove the manifest") as caught:
+            source.plan(SourceSpec(url=url))
+        assert stray.rpartition("/")[2] in str(caught.value)
+    assert len(source.plan(SourceSpec(url=f"{place.url}/train-1.tar")).units) == 1
+    place.delete("manifest.json")
+    assert len(source.plan(SourceSpec(url=place.url)).units) == (2 if stray == "test-0.tar" else 3)
 
 
 def test_the_workspaces_own_dataset_is_a_source(place, work, tmp_path):
