@@ -52,6 +52,14 @@ stop() { # NAME
     kill -9 -- "-$pid" 2>/dev/null || true # whatever is left of its session
     rm -f "$PREFECT_HOME/$1.pid"
 }
+require_free_port() { # what else listens there would be taken for our server, and deployed to
+    "$BIN/python" - "$PORT" <<'PY' 2>/dev/null || return 0
+import socket, sys
+socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=2).close()
+PY
+    echo "port $PORT is taken by another server: set UNLEARNABLE_PORT" >&2
+    exit 1
+}
 wait_for_server() {
     for _ in $(seq 240); do
         "$BIN/python" - "$PREFECT_API_URL/health" <<'PY' 2>/dev/null && return
@@ -73,8 +81,11 @@ automate() { # each anew, since there is no telling whether it has changed
 
 case "${1:-}" in
 up)
-    mkdir -p "$PREFECT_HOME"
-    alive server || start server "$BIN/prefect" server start --host 127.0.0.1 --port "$PORT"
+    if ! alive server; then
+        require_free_port
+        mkdir -p "$PREFECT_HOME"
+        start server "$BIN/prefect" server start --host 127.0.0.1 --port "$PORT"
+    fi
     wait_for_server
     "$BIN/prefect" --no-prompt work-pool create "$POOL" --type process --overwrite >/dev/null
     "$BIN/prefect" --no-prompt deploy --all
