@@ -23,9 +23,12 @@ def look(workspace: Folder) -> JobStatus | None:
         return None
     names = list(workspace.list())
     dataset = workspace.load("dataset/manifest.json", DatasetManifest)
-    # A source that has shrunk leaves the markers of shards that are no more.
-    known = {f"rewrite/{shard.name}.json" for shard in dataset.shards} if dataset else set()
-    markers = [workspace.load(name, ProtectedShard) for name in names if name in known]
+    # A source that has shrunk leaves the indices and markers of shards that are no more.
+    shards = [shard.name for shard in dataset.shards] if dataset else []
+    indices = {name for name in names if name.startswith("dataset/index/")}
+    rewritten = {f"rewrite/{name}.json" for name in shards}
+    found = [workspace.load(name, ProtectedShard) for name in names if name in rewritten]
+    markers = [marker for marker in found if marker and marker.inputs]  # of no inputs: taken back, to be done again
     noises = [workspace.load(n, NoiseRecord) for n in names if n.startswith("noise/") and n.endswith("/record.json")]
     holder = lease.holder(Folder(job.destination), workspace)
     published = Folder(job.destination).load("manifest.json", ProtectedManifest)
@@ -33,12 +36,12 @@ def look(workspace: Folder) -> JobStatus | None:
         destination=job.destination,
         published=published is not None and published.job == job.job,
         source=dataset.source.url if dataset else None,
-        indexed_shards=sum(name.startswith("dataset/index/") for name in names),
+        indexed_shards=len(indices & {f"dataset/index/{name}.json" for name in shards} if dataset else indices),
         samples=dataset.samples if dataset else 0,
         quarantined=dataset.quarantined if dataset else 0,
         noises=tuple(_noise(record) for record in noises if record),
         rewritten_shards=len(markers),
-        protected=sum(marker.protected for marker in markers if marker),
+        protected=sum(marker.protected for marker in markers),
         orphans=published.orphans if published is not None and published.job == job.job else (),
         failed=len(failures.listed(workspace)),
         running=_running(holder) if holder else None,

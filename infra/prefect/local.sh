@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A Prefect server and a process worker on this machine, for the deployments of prefect.yaml.
 #   local.sh up      start both, deploy everything, print the UI's address; again after a change of prefect.yaml
-#   local.sh down    end the worker, with the runs under way (their next run goes on where they stood), and the server
+#   local.sh down    end the worker, with the runs under way (after the next `up` they go on where they stood), and the
+#                    server
 #   local.sh status  which of both is up
 # UNLEARNABLE_PORT (4200) is the server's port on the loopback address; PREFECT_HOME (.prefect) keeps its database, the
 # process numbers and the logs. Runs take their environment from the worker: what ./.env says, and this shell.
@@ -52,6 +53,14 @@ stop() { # NAME
     kill -9 -- "-$pid" 2>/dev/null || true # whatever is left of its session
     rm -f "$PREFECT_HOME/$1.pid"
 }
+require_free_port() { # what else listens there would be taken for our server, and deployed to
+    "$BIN/python" - "$PORT" <<'PY' 2>/dev/null || return 0
+import socket, sys
+socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=2).close()
+PY
+    echo "port $PORT is taken by another server: set UNLEARNABLE_PORT" >&2
+    exit 1
+}
 wait_for_server() {
     for _ in $(seq 240); do
         "$BIN/python" - "$PREFECT_API_URL/health" <<'PY' 2>/dev/null && return
@@ -64,22 +73,65 @@ PY
     echo "the server does not answer on port $PORT; see $PREFECT_HOME/server.log" >&2
     exit 1
 }
-automate() { # each anew, since there is no telling whether it has changed
+automate() { # anew where they have changed or are not there: a new one knows of no run that was heard of before
+    local name sum missing=
+    sum=$(cksum <infra/prefect/automations.yaml)
+    for name in unlearnable-retry-crashed unlearnable-crash-silent; do
+        "$BIN/prefect" --no-prompt automation inspect "$name" >/dev/null 2>&1 || missing=$name
+    done
+    [ -n "$missing" ] || [ "$sum" != "$(cat "$PREFECT_HOME/automations.sum" 2>/dev/null)" ] || return 0
     for name in unlearnable-retry-crashed unlearnable-crash-silent; do
         "$BIN/prefect" --no-prompt automation delete "$name" >/dev/null 2>&1 || true
     done
     "$BIN/prefect" --no-prompt automation create --from-file infra/prefect/automations.yaml
+    echo "$sum" >"$PREFECT_HOME/automations.sum"
+}
+crash_what_was_killed() { # with its worker, so nobody has said so; such a run would hold up its deployment for good
+    "$BIN/python" - <<'PY'
+import contextlib
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.states import Crashed
+
+alive = set()  # a run whose process has outlived the worker speaks for itself
+for file in Path("/proc").glob("[0-9]*/environ"):
+    with contextlib.suppress(OSError):  # ended meanwhile, or somebody else's
+        alive.update(re.findall(rb"PREFECT__FLOW_RUN_ID=([0-9a-f-]+)", file.read_bytes()))
+under_way = {"state": {"type": {"any_": ["PENDING", "RUNNING"]}}, "tags": {"all_": ["unlearnable"]}}
+ours = FlowRunFilter.model_validate({**under_way, "deployment_id": {"is_null_": False}})
+now = datetime.now(UTC).isoformat()
+with get_client(sync_client=True) as client:
+    for run in client.read_flow_runs(flow_run_filter=ours):
+        if str(run.id).encode() not in alive:
+            # A server that was started anew holds back, for a quarter of an hour, what follows an event that it has not
+            # seen, and the automation with it. The event of a state has its id.
+            of_run = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
+            seen = {"id": str(run.state_id), "event": "unlearnable.up", "resource": of_run, "occurred": now}
+            client.request("POST", "/events", json=[seen])
+            client.set_flow_run_state(run.id, Crashed(message="ended with its worker"), force=True)
+            print(f"run {run.name} ended with its worker; it is scheduled again in half a minute")
+PY
 }
 
 case "${1:-}" in
 up)
-    mkdir -p "$PREFECT_HOME"
-    alive server || start server "$BIN/prefect" server start --host 127.0.0.1 --port "$PORT"
+    if ! alive server; then
+        require_free_port
+        mkdir -p "$PREFECT_HOME"
+        start server "$BIN/prefect" server start --host 127.0.0.1 --port "$PORT"
+    fi
     wait_for_server
     "$BIN/prefect" --no-prompt work-pool create "$POOL" --type process --overwrite >/dev/null
     "$BIN/prefect" --no-prompt deploy --all
     automate
-    alive worker || start worker "$BIN/prefect" worker start --pool "$POOL" --name "$(hostname)"
+    if ! alive worker; then
+        crash_what_was_killed
+        start worker "$BIN/prefect" worker start --pool "$POOL" --name "$(hostname)"
+    fi
     echo "UI: http://127.0.0.1:$PORT   (export PREFECT_API_URL=$PREFECT_API_URL for the command line; make down ends it)"
     ;;
 down)
@@ -92,7 +144,7 @@ status)
     done
     ;;
 *)
-    sed -n '2,7p' "$0" | sed 's/^# \{0,1\}//'
+    sed -n '2,8p' "$0" | sed 's/^# \{0,1\}//'
     exit 2
     ;;
 esac

@@ -67,6 +67,10 @@ class Deployed:
         assert found["state"]["name"] in states, found["state"]
         return found
 
+    def automations(self):
+        """Ids by name: one that is made anew has another."""
+        return {each["name"]: each["id"] for each in self.ask("POST", "automations/filter", limit=100)}
+
     def artifacts(self, key):
         found = self.ask("POST", "artifacts/filter", artifacts={"key": {"any_": [key]}}, limit=100)
         return [each["data"] for each in found]
@@ -96,6 +100,20 @@ def job(place, source, method):
     }
 
 
+def some_shards(markers):
+    """How many shards are done once there are two."""
+    end = time.monotonic() + 300
+    while time.monotonic() < end and len(list(markers.glob("*.json"))) < 2:
+        time.sleep(0.05)
+    return len(list(markers.glob("*.json")))
+
+
+def holder(workspace):
+    """Number of the process that works in a workspace."""
+    (running,) = (workspace / "running").iterdir()
+    return json.loads(running.read_text())["process"]
+
+
 def test_the_nightly_bucket_is_run_by_the_worker_and_leaves_its_artifacts(deployed, tmp_path):
     folder_source(tmp_path / "in" / "pets")
     tar_source(tmp_path / "in" / "signs", shards=2)
@@ -117,13 +135,8 @@ def test_a_run_that_is_killed_is_scheduled_again_and_completes_under_its_own_id(
     source = tar_source(tmp_path / "in", shards=8, per_shard=2000)
     config = job(tmp_path, source, TWO_PHASE.model_dump(mode="json"))
     run = deployed.start("protect/protect-dataset", config)
-    markers = tmp_path / "private" / "rewrite"
-    end = time.monotonic() + 300
-    while time.monotonic() < end and len(list(markers.glob("*.json"))) < 2:
-        time.sleep(0.05)
-    (running,) = (tmp_path / "private" / "running").iterdir()
-    process = json.loads(running.read_text())["process"]
-    done = len(list(markers.glob("*.json")))
+    done = some_shards(tmp_path / "private" / "rewrite")
+    process = holder(tmp_path / "private")
     time.sleep(0.3)
     assert done < 8, "the run was over before it could be killed"
     os.kill(process, signal.SIGKILL)
@@ -135,6 +148,25 @@ def test_a_run_that_is_killed_is_scheduled_again_and_completes_under_its_own_id(
     cached = [one for one in tasks if one["name"].startswith("rewrite ") and one["state"]["name"] == "Cached"]
     assert len(cached) >= 2
     tally.record("kill -9 of a deployed run", 1, "scheduled again by itself, finished shards cached, completed")
+
+
+def test_a_run_that_ends_with_the_worker_goes_on_after_the_next_up(deployed, tmp_path):
+    source = tar_source(tmp_path / "in", shards=8, per_shard=2000)
+    config = job(tmp_path, source, TWO_PHASE.model_dump(mode="json"))
+    run = deployed.start("protect/protect-dataset", config)
+    done = some_shards(tmp_path / "private" / "rewrite")
+    before = deployed.automations()
+    said = deployed.local("down")
+    assert said.returncode == 0, said.stderr
+    assert done < 8, "the run was over before the worker ended"
+    said = deployed.local("up")
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert f"run {deployed.run(run)['name']} ended with its worker" in said.stdout
+    assert deployed.automations() == before
+    found = deployed.wait(run, "Completed", "Failed", count=2)
+    assert (found["state"]["name"], found["run_count"]) == ("Completed", 2), found["state"]
+    assert audit(Folder(config["destination"]), SourceSpec(url=str(source))).problems == []
+    tally.record("make down during a deployed run", 1, "scheduled again by the next make up, completed")
 
 
 def test_a_run_in_which_a_shard_failed_is_retried_and_does_that_shard_alone(deployed, tmp_path):

@@ -11,12 +11,14 @@ from prefect import flow
 from infra import lease, machine
 from infra.errors import DataError
 from infra.storage import Folder
-from schemas.protect import Job, KeptConfig
+from schemas.protect import Job, KeptConfig, ProtectedShard
 from schemas.run import Holder, RunLock
 from tasks.rewrite import shard as shards
 from tasks.rewrite import stage
 from tasks.rewrite.places import CONFIG
+from tasks.rewrite.redo import forget, take_back
 from tests.flows.cli_helpers import tree
+from tests.tasks.shard.helpers import shard
 
 
 @pytest.fixture
@@ -66,6 +68,35 @@ def test_status_says_whether_the_run_that_holds_a_destination_lives(cli, broken,
     Folder(str(broken.destination)).save(lease.LOCK, RunLock(job=job, run="r", beat=1))
     Folder(str(broken.workspace)).save("running/r.json", run)
     assert f"running      {told.format(process)}\n" in cli("status", broken.workspace).out
+
+
+def test_status_counts_no_shard_that_is_gone_from_the_source(cli, two_shards):
+    two_shards.put("c.tar", shard(4, first=8))
+    assert cli(*two_shards.protect).status == 0
+    (two_shards.source / "b.tar").unlink()
+    assert cli(*two_shards.protect).status == 0
+    found = cli("status", two_shards.workspace, "--json").json
+    assert (found["indexed_shards"], found["rewritten_shards"], found["protected"]) == (2, 2, 8)
+    assert (found["published"], found["orphans"]) == (True, ["b.tar"])
+
+
+def test_status_counts_indexed_shards_before_there_is_a_manifest(cli, two_shards):
+    assert cli(*two_shards.protect).status == 0
+    (two_shards.workspace / "dataset" / "manifest.json").unlink()
+    found = cli("status", two_shards.workspace, "--json").json
+    assert (found["indexed_shards"], found["rewritten_shards"]) == (2, 0)
+
+
+def test_status_counts_no_shard_that_is_to_be_done_again(cli, broken):
+    broken.mend()
+    assert cli("rerun", broken.workspace).status == 0
+    kept = Folder(str(broken.workspace)).load(CONFIG, KeptConfig)
+    take_back(Folder(str(broken.workspace)), "rewrite/a.tar.json", ProtectedShard)
+    found = cli("status", broken.workspace, "--json").json
+    assert (found["indexed_shards"], found["rewritten_shards"], found["protected"]) == (2, 1, 4)
+    forget(kept.config, "rewrite", None)
+    found = cli("status", broken.workspace, "--json").json
+    assert (found["indexed_shards"], found["rewritten_shards"], found["protected"]) == (2, 0, 0)
 
 
 def test_a_rerun_does_the_failed_shard_and_skips_the_finished_one(cli, broken):
