@@ -28,19 +28,20 @@ def detect(spec: SourceSpec) -> SourceFormat:
     if spec.url.startswith(torchvision.SCHEME):
         return "torchvision"
     files = look(spec.url).files
-    first: dict[SourceFormat, str | None] = {
-        "webdataset": next((name for name in files if name.lower().endswith(webdataset.SUFFIXES)), None),
-        "parquet": next((name for name in files if name.lower().endswith(parquet.SUFFIXES)), None),
-        "folder": next((name for name in files if "/" in name and is_picture(name)), None),
-    }
-    found = [layout for layout, name in first.items() if name is not None]
-    if len(found) > 1 and "folder" in found:  # one file must not decide that all pictures, or all shards, are left out
-        problem = (
-            f"{spec.url} holds {first[found[0]]} and, in a folder, {first['folder']}: which of both is the dataset?"
-        )
-        raise DataError(problem, f"say so with --format {found[0]} or --format folder, or take the others away")
-    if found:
-        return found[0]
+    shard = next((name for name in files if name.lower().endswith(webdataset.SUFFIXES)), None)
+    table = next((name for name in files if name.lower().endswith(parquet.SUFFIXES)), None)
+    picture = next((name for name in files if "/" in name and is_picture(name)), None)
+    data = shard or table
+    if data and picture:  # one file must not decide that all pictures, or all shards, are left out
+        problem = f"{spec.url} holds {data} and, in a folder, {picture}: which of both is the dataset?"
+        stated = "webdataset" if shard else "parquet"
+        raise DataError(problem, f"say so with --format {stated} or --format folder, or take the others away")
+    if shard:
+        return "webdataset"
+    if table:
+        return "parquet"
+    if picture:
+        return "folder"
     raise no_dataset(spec.url)
 
 
