@@ -35,7 +35,7 @@ def raw(*infos, form=tarfile.PAX_FORMAT):
     return stream.getvalue()
 
 
-def info(name, kind=tarfile.REGTYPE, **pax):
+def info(name, kind=tarfile.REGTYPE, /, **pax):
     made = tarfile.TarInfo(name)
     made.type, made.linkname, made.pax_headers = kind, "/etc/passwd", pax
     return made
