@@ -1,11 +1,11 @@
 """Rewriting a shard with class-wise noise, against the codec alone: decoding and encoding of the same pictures.
 
-Rewriting is all that a shard costs but storage: decode, add the noise, encode, decode again to compare, build the
+Rewriting is all that a shard costs but storage: decode, add the noise, encode, unpack again to compare, build the
 tar. Two workers are two threads with a shard each, as the product's are. The noise is drawn evenly, the hardest there
 is for a PNG; "codec, protected" encodes the protected pictures instead of the originals, and tells what of the
 difference is theirs. The codec's side decodes by the product's own rule, so it gains from a faster rule as rewriting
-does; "codec, bare" is OpenCV's two calls and nothing else, and "bare, decoded again" has the third call that no
-rewriting can do without which looks at what it has written: it bounds what can be reached.
+does; "codec, bare" is OpenCV's two calls and nothing else, and "bare, decoded again" has the third call by which
+OpenCV itself would look at what was written.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Samples in, protected samples out: decode, perturb, clip, encode without loss, decode again and compare."""
+"""Samples in, protected samples out: decode, perturb, clip, encode without loss, unpack again and compare."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
