@@ -116,9 +116,8 @@ def _walk(node: _Node, split_of: Callable[[str], str | None], told: list[Told], 
         return
     if node.has_classes:
         _require_nothing_else(node, [folder for folder in node.folders.values() if not folder.has_pictures])
-        if any(
-            below.has_data for below in node.below()
-        ):  # by one shard, in a class even, the tree would be read as such
+        # By one shard, in a class even, the whole tree would be read as shards.
+        if any(below.has_data for below in node.below()):
             raise _unclear(node.path)
         told.append(Told(node.path, node.path, None, "folder"))
         return
