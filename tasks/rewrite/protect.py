@@ -1,4 +1,4 @@
-"""Samples in, protected samples out: decode, perturb, clip, encode without loss, unpack again and compare."""
+"""Samples in, protected samples out: decode, perturb, clip, encode without loss, decode again and compare."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tasks.noise.fitted import Batch
 from tasks.noise.method import MakesNoise
 from tasks.noise.resize import add, to_pictures
 from tasks.shard import png as pngs
-from tasks.shard.pictures import decode, encode_bgr, shows_bgr
+from tasks.shard.pictures import decode, shows_bgr
 from tasks.shard.samples import Sample
 from tasks.shard.scale import to_working
 
@@ -125,14 +125,11 @@ def _rewrite(
     change = cv2.absdiff(after.reshape(count, -1), before.reshape(count, -1))
     largest = change.max(axis=1).tolist()
     bgr = cv2.cvtColor(after.reshape(-1, width, 3), cv2.COLOR_RGB2BGR).reshape(after.shape)
-    encoded = [encode_bgr(one) for one in bgr]
-    rows = pngs.filtered(after)
-    for i, (sample, png) in enumerate(zip(samples, encoded, strict=True)):
+    for i, (sample, png) in enumerate(zip(samples, pngs.encode(after), strict=True)):
         squares = round(cv2.norm(change[i], cv2.NORM_L2SQR))
-        shows = pngs.packs(png, rows[i]) or shows_bgr(png, bgr[i])
-        if not shows or exceeds(largest[i], squares, budget):
+        if not shows_bgr(png, bgr[i]) or exceeds(largest[i], squares, budget):
             problem = f"the rewritten picture of sample {sample.key} does not decode to what was encoded"
-            raise DataError(problem, "this is a defect of the PNG codec: reinstall opencv and run it again")
+            raise DataError(problem, "this is a defect of the PNG codec: reinstall isal and opencv and run it again")
         covered = classes[i] is not None
         values = change.shape[1] if covered else 0
         yield Protected(sample.key, sample.label, _with_png(sample, png), covered, largest[i], squares, values)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from tasks.shard import jpeg
+from tasks.shard import jpeg, png
 from tasks.shard.scans import has_more_scans
 
 # A picture of any other format is refused: some of Pillow's readers start other programs (EPS) or are seldom used.
@@ -96,21 +96,13 @@ def encode_png(rgb: np.ndarray) -> bytes:
     """Lossless PNG of uint8 [H, W, 3] RGB; equal pixels give equal bytes. Raises PictureError."""
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
         raise PictureError(f"pixels to encode must be uint8 [H, W, 3], not {rgb.dtype} {list(rgb.shape)}")
-    return encode_bgr(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    return png.encode(rgb[None])[0]
 
 
-def encode_bgr(bgr: np.ndarray) -> bytes:
-    """The same of uint8 [H, W, 3] in OpenCV's own order, BGR. Raises PictureError."""
-    done, png = cv2.imencode(".png", bgr)
-    if not done:
-        raise PictureError(f"a picture of {bgr.shape[1]} x {bgr.shape[0]} can't be encoded as PNG")
-    return png.tobytes()
-
-
-def shows_bgr(png: bytes, bgr: np.ndarray) -> bool:
-    """True when a PNG is of three channels of 8 bits and decodes to exactly these pixels, uint8 [H, W, 3] BGR."""
+def shows_bgr(data: bytes, bgr: np.ndarray) -> bool:
+    """True when a picture is of three channels of 8 bits and OpenCV reads exactly these pixels, uint8 [H, W, 3] BGR."""
     try:
-        stored = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+        stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return False
     if stored is None or stored.dtype != bgr.dtype or stored.shape != bgr.shape:
@@ -171,10 +163,9 @@ def _orientation(image: Any) -> int:
 
 def _by_opencv(data: bytes) -> np.ndarray | None:
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         return None
-    return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def _by_pillow(image: Any) -> np.ndarray:

@@ -1,12 +1,11 @@
-"""Whether a PNG shows given pixels, told at the cost of unpacking it.
+"""PNGs of many pictures at once, packed by ISA-L: about a third of the time of libpng with zlib, for as many bytes.
 
-A decoder unpacks the rows of a PNG, takes the filter off each and puts the colours in order. Here the pixels that are
-expected are filtered instead, all pictures of a block at once, and compared with what was unpacked. For a PNG whose
-rows are all filtered by Sub (PNG specification, 9.2), as OpenCV's are, that is the same answer in a third of the time.
+All pictures of a block are filtered together, in one pass over their pixels; then each is packed in one call. Noise
+hardly compresses, so nearly all that a level above the first looks for is not there, and it gives the same bytes on
+every x86-64 processor with SSE 4.2, which the third does not (docs/adr/0020).
 """
 
 import struct
-import zlib
 
 import numpy as np
 from isal import isal_zlib
@@ -14,16 +13,25 @@ from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">IIBBBBB")
-_CHUNK = struct.Struct(">I4s")
-_CHECKSUM = struct.Struct(">I")
+_WORD = struct.Struct(">I")
 _SUB = 1
 _DEPTH, _RGB, _DEFLATE, _ADAPTIVE, _WHOLE = 8, 2, 0, 0, 0
+_LEVEL = 1
+_MOST = 1 << 30  # bytes of a chunk: its length must fit 31 bits
 
 
-def filtered(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Rows of pictures uint8 [N, H, W, 3] as a PNG packs them after the filter Sub, uint8 [N, H, 1 + 3 W].
+def encode(rgb: NDArray[np.uint8]) -> list[bytes]:
+    """Lossless PNGs of pictures of one size, uint8 [N, H, W, 3] RGB, none of its sizes 0; equal pixels, equal bytes."""
+    _, height, width, _ = rgb.shape
+    header = _chunk(b"IHDR", _HEADER.pack(width, height, _DEPTH, _RGB, _DEFLATE, _ADAPTIVE, _WHOLE))
+    start, end = _SIGNATURE + header, _chunk(b"IEND", b"")
+    return [b"".join((start, _data(isal_zlib.compress(rows, _LEVEL)), end)) for rows in _filtered(rgb)]
 
-    Each row begins with the filter's number; each value is less, modulo 256, the one of the pixel to its left.
+
+def _filtered(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Rows as the filter Sub leaves them (PNG specification, 9.2), uint8 [N, H, 1 + 3 W].
+
+    Each row begins with the filter's number; from each value is taken, modulo 256, the one of the pixel to its left.
     """
     count, height, width, _ = rgb.shape
     values = rgb.reshape(count, height, 3 * width)
@@ -34,38 +42,12 @@ def filtered(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rows
 
 
-def packs(png: bytes, rows: NDArray[np.uint8]) -> bool:
-    """True when a PNG is sound and unpacks to exactly these rows, uint8 [H, 1 + 3 W], so that it shows their pixels.
-
-    False says only that it was not told so: it may have other filters, or parts that no picture needs.
-    """
-    height, width = rows.shape[0], rows.shape[1] // 3
-    header = _HEADER.pack(width, height, _DEPTH, _RGB, _DEFLATE, _ADAPTIVE, _WHOLE)
-    parts = _parts(png)
-    if len(parts) < 3 or parts[0] != (b"IHDR", header) or parts[-1] != (b"IEND", b""):
-        return False
-    if any(name != b"IDAT" for name, _ in parts[1:-1]):
-        return False
-    packed = parts[1][1] if len(parts) == 3 else b"".join(data for _, data in parts[1:-1])
-    try:
-        return isal_zlib.decompress(packed, bufsize=rows.size) == rows.tobytes()
-    except isal_zlib.IsalError:  # pyright: ignore[reportGeneralTypeIssues] - its stubs call the class an instance
-        return False
+def _data(packed: bytes) -> bytes:
+    if len(packed) <= _MOST:
+        return _chunk(b"IDAT", packed)
+    return b"".join(_chunk(b"IDAT", packed[at : at + _MOST]) for at in range(0, len(packed), _MOST))
 
 
-def _parts(png: bytes) -> list[tuple[bytes, bytes]]:
-    """Name and content of each chunk, in order; none when one is damaged or there is anything else."""
-    parts: list[tuple[bytes, bytes]] = []
-    place = len(_SIGNATURE)
-    if not png.startswith(_SIGNATURE):
-        return []
-    while place < len(png):
-        if len(png) < place + 12:
-            return []
-        length, name = _CHUNK.unpack_from(png, place)
-        end = place + 8 + length
-        if len(png) < end + 4 or _CHECKSUM.unpack_from(png, end)[0] != zlib.crc32(png[place + 4 : end]):
-            return []
-        parts.append((name, png[place + 8 : end]))
-        place = end + 4
-    return parts
+def _chunk(name: bytes, data: bytes) -> bytes:
+    checksum = isal_zlib.crc32(data, isal_zlib.crc32(name))
+    return b"".join((_WORD.pack(len(data)), name, data, _WORD.pack(checksum)))

@@ -19,7 +19,8 @@ from tasks.noise.fitted import Batch
 from tasks.noise.resize import to_pictures
 from tasks.rewrite import protect as module
 from tasks.rewrite.protect import Plan, chunk_length, protect
-from tasks.shard.pictures import encode_bgr
+from tasks.shard import png
+from tasks.shard.pictures import encode_png
 from tasks.shard.samples import Sample
 from tasks.shard.scale import to_working
 from tasks.shard.tar import build
@@ -121,9 +122,8 @@ def plainly(samples, plan):
             batch = Batch(torch.from_numpy(scaled), torch.tensor([plan.noise_class(sample)]), (plan.identity(sample),))
             made = to_pictures(plan.noise.noise(batch).numpy(), height, width, plan.budget)[0].astype(np.int16)
         after = np.clip(before + (0 if made is None else made), 0, 255).astype(np.uint8)
-        _, png = cv2.imencode(".png", np.ascontiguousarray(after[:, :, ::-1]))
         parts = list(sample.parts)
-        parts[sample.image] = (".".join([*parts[sample.image][0].split(".")[:-1], "png"]), png.tobytes())
+        parts[sample.image] = (".".join([*parts[sample.image][0].split(".")[:-1], "png"]), encode_png(after))
         yield sample.key, tuple(parts)
 
 
@@ -244,20 +244,33 @@ def test_a_member_in_the_way_of_the_png_is_refused_by_name():
 
 
 def test_a_codec_that_changes_pixels_is_found_out(monkeypatch):
-    def gray(bgr):
-        return cv2.imencode(".png", bgr[:, :, 0])[1].tobytes()
+    real = png.encode
 
-    def another(bgr):
-        return picture("RGB", *bgr.shape[:2], seed=99)[0]
+    def gray(rgb, _):
+        return cv2.imencode(".png", rgb[:, :, 0])[1].tobytes()
 
-    wrong = [gray, another, lambda bgr: b"", lambda bgr: encode_bgr(bgr)[:-40], lambda bgr: encode_bgr(bgr[:-1])]
+    def another(rgb, _):
+        return picture("RGB", *rgb.shape[:2], seed=99)[0]
+
+    def one_step_off(rgb, _):
+        return real((rgb ^ np.eye(*rgb.shape[:2], dtype=np.uint8)[:, :, None])[None])[0]
+
+    def fewer_rows(rgb, _):
+        return real(rgb[None, :-1])[0]
+
     samples = [sample_of("first"), flat("other", 128), sample_of("last", "L")]
-    for defect in wrong:
+    for defect in (gray, another, one_step_off, fewer_rows, lambda _, data: b"", lambda _, data: data[:-40]):
         for bad in range(3):
-            results = iter([defect if i == bad else encode_bgr for i in range(3)])
-            monkeypatch.setattr(module, "encode_bgr", lambda bgr, results=results: next(results)(bgr))
+            seen = iter(range(3))
+
+            def encode(rgb, defect=defect, bad=bad, seen=seen):
+                wrong = [next(seen) == bad for _ in rgb]
+                return [defect(*one) if hit else one[1] for hit, *one in zip(wrong, rgb, real(rgb), strict=True)]
+
+            monkeypatch.setattr(module.pngs, "encode", encode)
             with pytest.raises(DataError, match=f"sample {samples[bad].key} does not decode to what was encoded"):
                 list(protect(iter(samples), plan_of(RANDOM[0]), 3))
+            monkeypatch.undo()
 
 
 def test_noise_above_the_budget_is_found_out():
