@@ -75,7 +75,7 @@ def _first(spec: SourceSpec, plan: SourcePlan) -> list[Sample]:
 def _known_side(config: ProtectConfig) -> int | None:
     """The typical side that the job's workspace keeps, when it has indexed this source."""
     known = Folder(config.workspace).child("dataset").load(MANIFEST, DatasetManifest)
-    return known.typical_side if known is not None and known.source.url == config.source.url else None
+    return known.typical_side if known is not None and known.source.url == source.spelled(config.source).url else None
 
 
 def _own_side(sample: Sample, max_pixels: int) -> int:

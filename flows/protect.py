@@ -20,6 +20,7 @@ from tasks.noise.stage import fit_noise
 from tasks.report.stage import tell_protection
 from tasks.rewrite import places
 from tasks.rewrite.stage import check_coverage, claim, forget, publish_dataset, rewrite_shard
+from tasks.shard import source
 from tasks.shard.stage import index_shard, plan_source, write_manifest
 
 
@@ -58,7 +59,7 @@ def protect(config: ProtectConfig, redo: Stage | None = None) -> ProtectSummary:
 
 def index_dataset(spec: SourceSpec, config: ProtectConfig, place: str) -> DatasetManifest:
     """Cut a dataset into shards and index each; WORKSPACE/PLACE keeps what is found."""
-    folder = Folder(config.workspace).child(place).url
+    folder, spec = Folder(config.workspace).child(place).url, source.spelled(spec)
     plan = plan_source(spec)
     progress.start("index", len(plan.units), "shards")
     on = {"runner": config.runner, "told": Steps("index")}

@@ -9,10 +9,12 @@ from infra.storage import Folder
 from schemas.bucket import BucketSummary
 from schemas.dataset import DatasetManifest
 from schemas.fitted import NoiseRecord
-from schemas.protect import Job, ProtectedManifest, ProtectedShard
+from schemas.protect import Job, KeptConfig, ProtectedManifest, ProtectedShard
 from schemas.run import Holder
 from schemas.status import BucketStatus, FailedWork, Failures, JobStatus, NoiseStatus, QuarantinedSample
 from tasks.rewrite import bucket
+from tasks.rewrite.places import CONFIG
+from tasks.rewrite.shard import settings_of
 from tasks.shard.index import QUARANTINE
 
 
@@ -28,8 +30,11 @@ def look(workspace: Folder) -> JobStatus | None:
     indices = {name for name in names if name.startswith("dataset/index/")}
     rewritten = {f"rewrite/{name}.json" for name in shards}
     found = [workspace.load(name, ProtectedShard) for name in names if name in rewritten]
-    markers = [marker for marker in found if marker and marker.inputs]  # of no inputs: taken back, to be done again
-    noises = [workspace.load(n, NoiseRecord) for n in names if n.startswith("noise/") and n.endswith("/record.json")]
+    records = [workspace.load(n, NoiseRecord) for n in names if n.startswith("noise/") and n.endswith("/record.json")]
+    noises = [record for record in records if record]
+    current = _settings(workspace.load(CONFIG, KeptConfig), noises)
+    # A marker of no inputs was taken back, one of other settings is an earlier run's: both are to be done again.
+    markers = [one for one in found if one and one.inputs and (current is None or one.settings in current)]
     holder = lease.holder(Folder(job.destination), workspace)
     published = Folder(job.destination).load("manifest.json", ProtectedManifest)
     return JobStatus(
@@ -39,7 +44,7 @@ def look(workspace: Folder) -> JobStatus | None:
         indexed_shards=len(indices & {f"dataset/index/{name}.json" for name in shards} if dataset else indices),
         samples=dataset.samples if dataset else 0,
         quarantined=dataset.quarantined if dataset else 0,
-        noises=tuple(_noise(record) for record in noises if record),
+        noises=tuple(map(_noise, noises)),
         rewritten_shards=len(markers),
         protected=sum(marker.protected for marker in markers),
         orphans=published.orphans if published is not None and published.job == job.job else (),
@@ -47,6 +52,15 @@ def look(workspace: Folder) -> JobStatus | None:
         running=_running(holder) if holder else None,
         reports=sum(name.startswith("reports/") and name.endswith("/report.json") for name in names),
     )
+
+
+def _settings(kept: KeptConfig | None, noises: list[NoiseRecord]) -> set[str] | None:
+    """Settings by which a shard counts as done for the last run; None when they can't be told from here."""
+    if kept is None or kept.config.noise_store is not None:
+        return None
+    wanted = (kept.config.method, kept.config.budget, kept.config.application)
+    fitting = [noise for noise in noises if (noise.method, noise.budget, noise.application) == wanted]
+    return {settings_of(kept.config, noise) for noise in fitting}
 
 
 def _running(holder: Holder) -> str:

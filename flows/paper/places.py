@@ -9,6 +9,7 @@ from infra.storage import Folder
 from schemas.dataset import SourceSpec
 from schemas.experiments import Classes, DatasetName, ReproduceConfig
 from tasks.shard import source
+from tasks.shard.sources.listing import look
 
 _TORCHVISION: dict[DatasetName, str] = {
     "cifar10": "torchvision://CIFAR10",
@@ -78,7 +79,7 @@ def _url(name: DatasetName, config: ReproduceConfig) -> str:
         return config.data[name]
     if config.data_folder is not None:
         folder = Folder(config.data_folder).child(name)
-        if folder.fs.exists(folder.path):
+        if look(folder.url).files:
             return folder.url
     if name in _TORCHVISION:
         return _TORCHVISION[name]

@@ -11,6 +11,7 @@ from infra.lease import LOCK, Lease, held
 from infra.storage import TEMPORARY, Folder, encoded
 from schemas.protect import Job, KeptConfig, ProtectConfig, ProtectedManifest
 from tasks.rewrite.shard import CARD, MANIFEST
+from tasks.shard.source import is_place
 
 JOB = "job.json"
 CONFIG = "config.json"
@@ -48,22 +49,17 @@ def check_workspace(workspace: str, destinations: Sequence[str], sources: Sequen
             problem = f"workspace {workspace} lies in the destination {destination}, which will be published"
             raise ConfigurationError(problem, "give the workspace a private place outside it")
     for source in sources:
-        if not _is_embedded(source) and _reads(source, Folder(workspace)):
+        if is_place(source) and _reads(source, Folder(workspace)):
             problem = f"workspace {workspace} lies in the source {source}"
             raise ConfigurationError(problem, "the source is never written to: give another workspace")
 
 
 def _require_outside(source: str, name: str, other: str) -> None:
-    if _is_embedded(source):
+    if not is_place(source):
         return
     if _reads(source, Folder(other)) or Folder(other).holds(_glob(source)[0]):
         problem = f"{name} {other} and source {source} are one place, or one lies in the other"
         raise ConfigurationError(problem, f"the source is never written to: give another {name}")
-
-
-def _is_embedded(source: str) -> bool:
-    """True for a source that is no place that a job could write to."""
-    return source == "digits" or source.startswith("torchvision://")
 
 
 def _reads(source: str, place: Folder) -> bool:

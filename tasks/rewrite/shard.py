@@ -56,19 +56,23 @@ class Job:
             [shard.name, shard.sha256, list(shard.bad_positions), source.label_field, source.image_field],
             [list(self.dataset.class_names), list(self.dataset.labels)],
             [match.public for match in self.mapping.matches],
-            *self._shared,
+            *_shared(self.config, self.noise),
         )
 
     @property
     def settings(self) -> str:
-        """Digest of what is the same for all shards: the noise, the key, and how the noise is applied."""
-        return digest(VERSION, *self._shared)
+        """What `settings_of` gives for it."""
+        return settings_of(self.config, self.noise)
 
-    @property
-    def _shared(self) -> tuple[Any, ...]:
-        config, noise = self.config, self.noise
-        how = (config.coverage, config.budget, config.application)
-        return (noise.inputs, noise.tensors_sha256, *how, self.key.fingerprint)
+
+def settings_of(config: ProtectConfig, noise: NoiseRecord) -> str:
+    """Digest of what is the same for all shards of a job: the noise, the key, and how the noise is applied."""
+    return digest(VERSION, *_shared(config, noise))
+
+
+def _shared(config: ProtectConfig, noise: NoiseRecord) -> tuple[Any, ...]:
+    how = (config.coverage, config.budget, config.application)
+    return (noise.inputs, noise.tensors_sha256, *how, noise.key_fingerprint)
 
 
 def marker_of(shard: ShardRecord) -> str:

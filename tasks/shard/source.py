@@ -5,11 +5,13 @@ from types import ModuleType
 from typing import Any
 
 from infra.errors import DataError
+from infra.storage import Folder
 from schemas.dataset import ShardUnit, SourceFormat, SourcePlan, SourceSpec
 from tasks.shard.samples import Reject, Sample, is_picture
 from tasks.shard.sources import digits, folder, parquet, torchvision, webdataset
 from tasks.shard.sources.listing import look, no_dataset
 
+DIGITS = "digits"
 _SOURCES: dict[str, ModuleType] = {
     "folder": folder,
     "webdataset": webdataset,
@@ -23,7 +25,7 @@ def detect(spec: SourceSpec) -> SourceFormat:
     """How the dataset is laid out. Raises DataError when there is none at the URL or names tell two, StorageError."""
     if spec.format != "auto":
         return spec.format
-    if spec.url == "digits":
+    if spec.url == DIGITS:
         return "digits"
     if spec.url.startswith(torchvision.SCHEME):
         return "torchvision"
@@ -43,6 +45,18 @@ def detect(spec: SourceSpec) -> SourceFormat:
     if picture:
         return "folder"
     raise no_dataset(spec.url)
+
+
+def is_place(url: str) -> bool:
+    """True for a source that lies where a job could write, and False for one that is generated or embedded."""
+    return url != DIGITS and not url.startswith(torchvision.SCHEME)
+
+
+def spelled(spec: SourceSpec) -> SourceSpec:
+    """The same source with its URL in the one spelling by which it is known again, wherever and however it is named."""
+    if not is_place(spec.url):
+        return spec
+    return spec.model_copy(update={"url": Folder(spec.url).address})
 
 
 def plan(spec: SourceSpec) -> SourcePlan:

@@ -23,7 +23,7 @@ from tests.tasks.shard.helpers import shard
 
 @pytest.fixture
 def broken(cli, two_shards, monkeypatch):
-    """The places of a job of which one shard failed; `mend` lets it pass."""
+    """The places of a job of which one shard failed; `mend` lets it pass, `fail` fails it again."""
     rewrite, bad = shards.rewrite, ["b.tar"]
 
     def fail(job, shard, noise):
@@ -36,7 +36,7 @@ def broken(cli, two_shards, monkeypatch):
     said = cli(*two_shards.protect)
     assert said.status == 1, said
     assert "shard b.tar is odd; mend it" in said.error
-    two_shards.__dict__["mend"] = bad.clear
+    two_shards.__dict__.update(mend=bad.clear, fail=lambda: bad.append("b.tar"))
     return two_shards
 
 
@@ -97,6 +97,28 @@ def test_status_counts_no_shard_that_is_to_be_done_again(cli, broken):
     forget(kept.config, "rewrite", None)
     found = cli("status", broken.workspace, "--json").json
     assert (found["indexed_shards"], found["rewritten_shards"], found["protected"]) == (2, 0, 0)
+
+
+def test_status_counts_no_shard_of_earlier_settings(cli, broken):
+    def counted():
+        found = cli("status", broken.workspace, "--json").json
+        return found["rewritten_shards"], found["protected"]
+
+    other = [*broken.protect, "--epsilon", 6]
+    assert counted() == (1, 4)
+    assert cli(*other).status == 1
+    assert counted() == (1, 4)
+    (broken.workspace / "rewrite" / "a.tar.json").unlink()
+    assert counted() == (0, 0)
+    broken.mend()
+    assert cli(*broken.protect).status == 0
+    assert counted() == (2, 8)
+    broken.fail()
+    assert cli(*other).status == 1
+    assert counted() == (1, 4)
+    broken.mend()
+    assert cli(*other).status == 0
+    assert counted() == (2, 8)
 
 
 def test_a_rerun_does_the_failed_shard_and_skips_the_finished_one(cli, broken):
@@ -165,3 +187,17 @@ def test_what_is_no_workspace_or_no_stage_is_named(cli, words, needle, monkeypat
     said = cli(*words)
     assert (said.status, needle in said.error) == (2, True), said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_that_is_spelled_otherwise_is_the_same_source(cli, broken, monkeypatch):
+    broken.mend()
+    assert cli(*broken.protect).status == 0
+    monkeypatch.chdir(broken.source.parent)
+    for spelled in (f"{broken.source}/", f"file://{broken.source}", broken.source.name, f"./{broken.source.name}/"):
+        arguments = [spelled if each == broken.source else each for each in broken.protect]
+        assert arguments != broken.protect
+        said = cli(*arguments, "--json")
+        assert (said.status, said.json["skipped_shards"]) == (0, 2), said
+        noises = [*(broken.workspace / "noise").glob("*/record.json")]
+        assert len(noises) == 1
+        assert cli("plan", *arguments[1:], "--json").json["done_shards"] == 2

@@ -15,7 +15,7 @@ from schemas.dataset import ShardUnit, SourcePlan, SourceSpec
 from tasks.shard.labels import LONGEST
 from tasks.shard.samples import Reject, Sample, is_picture
 from tasks.shard.sources import names
-from tasks.shard.sources.listing import SPLITS, Listing, look, no_dataset, no_split, same_split
+from tasks.shard.sources.listing import SPLITS, Listing, look, no_dataset, no_split, require_told, same_split
 
 _READERS = 16  # one small object costs a bucket tens of milliseconds, so they are read side by side
 _BATCH = 64
@@ -90,6 +90,9 @@ def _enter_split(listing: Listing, spec: SourceSpec) -> Listing:
     ]
     if not chosen:
         raise no_split(spec.url, spec.split, set(found))
+    # A folder of folders may be a split by another name; pictures right below a folder beside splits are a class.
+    shallow = [path for path in listing.files if path.count("/") < 2 and is_picture(_extension(path))]
+    require_told(spec.url, spec.split, shallow)
     start = len(chosen[0]) + 1
     files = {path[start:]: info for path, info in listing.files.items() if path.startswith(f"{chosen[0]}/")}
     return Listing(listing.folder.child(chosen[0]), files, listing.whole)

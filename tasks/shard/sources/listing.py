@@ -90,7 +90,7 @@ def choose_split(names: list[str], split: str, url: str) -> list[str]:
     """Those of `names` that belong to `split`; all of them when no name tells a split.
 
     A name tells its split by a word in its base name, else in its folders. Raises DataError when the names
-    tell other splits only.
+    tell other splits only, or some of them tell none: those would go unprotected without a word.
     """
     told = {name: _splits_in(name, split) for name in names}
     if not any(told.values()):
@@ -98,7 +98,15 @@ def choose_split(names: list[str], split: str, url: str) -> list[str]:
     chosen = [name for name in names if same_split(split) in told[name]]
     if not chosen:
         raise no_split(url, split, set().union(*told.values()))
+    require_told(url, split, [name for name in names if not told[name]])
     return chosen
+
+
+def require_told(url: str, split: str, others: list[str]) -> None:
+    """Raise DataError for what lies beside the splits of a source and is of none."""
+    if others:
+        problem = f"{url} has splits, and nothing tells of which {others[0]} is ({len(others)} such files)"
+        raise DataError(problem, f"take it away, or name what is {split} alone: its folder, or a glob like {split}-*")
 
 
 def no_split(url: str, split: str, found: set[str]) -> DataError:

@@ -102,6 +102,16 @@ def test_folders_of_splits(place):
         source.plan(SourceSpec(url=place.url, split="val"))
 
 
+@pytest.mark.parametrize("beside", ["dog/0.png", "0.png"])
+def test_pictures_beside_folders_of_splits_are_refused_and_not_left_out(place, beside):
+    fill(place, [*(f"{split}/{name}" for split in ("train", "test") for name in GOOD), "notes.txt", "train/me.txt"])
+    assert source.plan(SourceSpec(url=place.url)).class_names == ("cat", "dog")
+    fill(place, [beside])
+    with pytest.raises(DataError, match=rf"has splits, and nothing tells of which {beside} is \(1 such files\)"):
+        source.plan(SourceSpec(url=place.url))
+    assert source.plan(SourceSpec(url=f"{place.url}/train")).class_names == ("cat", "dog")
+
+
 def test_validation_is_val(place):
     fill(place, [f"validation/{name}" for name in GOOD])
     assert source.plan(SourceSpec(url=place.url, split="val")).class_names == ("cat", "dog")

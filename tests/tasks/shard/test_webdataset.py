@@ -61,7 +61,7 @@ def test_relative_paths(tmp_path, work, monkeypatch):
 
 
 def test_splits_are_chosen_by_words_in_names(place):
-    for name in ("x-train-0.tar", "x-train-1.tar", "x_TEST_0.tar", "x-valid-0.tar", "restrain.tar"):
+    for name in ("x-train-0.tar", "x-train-1.tar", "x_TEST_0.tar", "x-valid-0.tar"):
         place.write(name, tarred(shard(2)))
     chosen = {
         split: [unit.name for unit in source.plan(SourceSpec(url=place.url, split=split)).units]
@@ -72,6 +72,15 @@ def test_splits_are_chosen_by_words_in_names(place):
     assert chosen["val"] == chosen["validation"] == ["x-valid-0.tar"]
     with pytest.raises(DataError, match=r"no split holdout at .*: it has test, train, val"):
         source.plan(SourceSpec(url=place.url, split="holdout"))
+
+
+def test_a_shard_that_tells_no_split_beside_some_that_do_is_refused_and_not_left_out(place):
+    for name in ("x-train-0.tar", "x-test-0.tar", "restrain.tar"):
+        place.write(name, tarred(shard(2)))
+    for split in ("train", "test"):
+        with pytest.raises(DataError, match=r"has splits, and nothing tells of which restrain\.tar is"):
+            source.plan(SourceSpec(url=place.url, split=split))
+    assert [unit.name for unit in source.plan(SourceSpec(url=f"{place.url}/*-train-*")).units] == ["x-train-0.tar"]
 
 
 def test_splits_in_folders_and_unique_names(place):
