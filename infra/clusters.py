@@ -33,11 +33,11 @@ def environment(runner: ClusterRunner, server: str) -> dict[str, str]:
     """What a worker process finds in its environment before it imports anything: addresses and settings, no secret."""
     told = {name: os.environ[name] for name in prefect_settings.SETTINGS}
     hidden = {} if runner.gpus else {"CUDA_VISIBLE_DEVICES": ""}
-    options = _storage_options()
+    options = {storage_options.VARIABLE: _storage_options(), storage_options.FINGERPRINT: storage_options.fingerprint()}
     return {
         **told,
         **hidden,
-        **({} if options is None else {storage_options.VARIABLE: options}),
+        **{name: value for name, value in options.items() if value is not None},
         _SERVER: server,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # a worker must not start a server of its own
         "OMP_NUM_THREADS": str(runner.cores),
@@ -141,6 +141,10 @@ def greet(runner: DaskRunner, client: Any, server: str) -> str | None:
                 problem = f"the Dask worker {worker} has {name} {found or 'not set'}, and the run {ours or 'has none'}"
                 mend = f"start each worker with {name}={ours}" if ours else f"set {name} here too, or nowhere"
                 raise ConfigurationError(problem, mend)
+    for worker, found in client.run(storage_options.fingerprint).items():
+        if found != storage_options.fingerprint():
+            problem = f"the Dask worker {worker} has another {_storage_options()} than the run, or can't read it"
+            raise ConfigurationError(problem, "give each node the same file")
     client.register_plugin(_threads(runner.cores))
     # Dask counts a worker's threads by themselves; a task takes one of them, and what else it asks for has a name.
     return shortage(runner, [{"CPU": 1, **worker["resources"]} for worker in known.values()])

@@ -10,7 +10,7 @@ import os
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, TypeVar
 
 import fsspec
@@ -73,14 +73,6 @@ class Folder:
     def object_path(self, name: str) -> str:
         """Path on `fs` of the object `name`."""
         return f"{self.path}/{name}"
-
-    @property
-    def address(self) -> str:
-        """The place's URL in its one spelling: on a disk the whole path, links and `..` in it as they are."""
-        if self.is_local:
-            return str(PurePath(self.path or "/"))
-        scheme, separator, rest = self.url.rpartition("://")
-        return f"{scheme}{separator}{rest.rstrip('/')}"
 
     def identity(self) -> str:
         """One text for one place, however it was written: to tell whether two places are the same or nested."""

@@ -1,6 +1,8 @@
 """Which options a place on an S3 server is reached with: the project's defaults, fsspec's configuration, a file."""
 
+import hashlib
 import os
+import socket
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -16,6 +18,7 @@ from schemas.storage import PlaceOptions
 from schemas.urls import CREDENTIALS, INSTEAD, has_credentials
 
 VARIABLE = "UNLEARNABLE_STORAGE"
+FINGERPRINT = "UNLEARNABLE_STORAGE_SHA256"  # what a run tells its workers: another file of that name is not the run's
 _S3 = ("s3://", "s3a://")
 _METHODS = ("GetObject", "HeadObject", "PutObject", "CreateMultipartUpload", "UploadPart", "ListObjectsV2")
 _File = TypeAdapter(dict[str, PlaceOptions])
@@ -48,6 +51,15 @@ def place_options(url: str) -> PlaceOptions:
         return PlaceOptions()
     fitting = [(prefix, options) for prefix, options in _read(file).items() if _normal(url).startswith(prefix)]
     return max(fitting, key=lambda pair: len(pair[0]))[1] if fitting else PlaceOptions()
+
+
+def fingerprint() -> str | None:
+    """SHA-256 of the file that UNLEARNABLE_STORAGE names; None when it names none or none is there."""
+    file = os.environ.get(VARIABLE)
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
+    except OSError:
+        return None
 
 
 def s3fs_options(given: PlaceOptions) -> dict[str, Any]:
@@ -98,7 +110,10 @@ def _parsed(file: str, _changed: int) -> dict[str, PlaceOptions]:
     """The file's options by normal prefix. No message shows a value: it may be a secret in the wrong place."""
     import yaml  # slow to import, and seldom needed
 
-    text = Path(file).read_text()
+    told, text = os.environ.get(FINGERPRINT), Path(file).read_text()
+    if told and told != fingerprint():
+        problem = f"{file} on {socket.gethostname()} is not what it is where the run was started"
+        raise ConfigurationError(problem, "give each node the same file, and let it be while a run is under way")
     try:
         found = _File.validate_python(yaml.safe_load(text) or {})
     except ValidationError as error:

@@ -54,19 +54,15 @@ stop() { # NAME
     rm -f "$PREFECT_HOME/$1.pid"
 }
 require_free_port() { # what else listens there would be taken for our server, and deployed to
-    "$BIN/python" - "$PORT" <<'PY' 2>/dev/null || return 0
-import socket, sys
-socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=2).close()
-PY
+    "$BIN/python" -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=2)' \
+        "$PORT" 2>/dev/null || return 0
     echo "port $PORT is taken by another server: set UNLEARNABLE_PORT" >&2
     exit 1
 }
 wait_for_server() {
     for _ in $(seq 240); do
-        "$BIN/python" - "$PREFECT_API_URL/health" <<'PY' 2>/dev/null && return
-import sys, urllib.request
-urllib.request.urlopen(sys.argv[1], timeout=2)
-PY
+        "$BIN/python" -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)' \
+            "$PREFECT_API_URL/health" 2>/dev/null && return
         alive server || { echo "the server did not start; see $PREFECT_HOME/server.log" >&2; exit 1; }
         sleep 0.5
     done
@@ -86,37 +82,6 @@ automate() { # anew where they have changed or are not there: a new one knows of
     "$BIN/prefect" --no-prompt automation create --from-file infra/prefect/automations.yaml
     echo "$sum" >"$PREFECT_HOME/automations.sum"
 }
-crash_what_was_killed() { # with its worker, so nobody has said so; such a run would hold up its deployment for good
-    "$BIN/python" - <<'PY'
-import contextlib
-import re
-from datetime import UTC, datetime
-from pathlib import Path
-
-from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter
-from prefect.states import Crashed
-
-alive = set()  # a run whose process has outlived the worker speaks for itself
-for file in Path("/proc").glob("[0-9]*/environ"):
-    with contextlib.suppress(OSError):  # ended meanwhile, or somebody else's
-        alive.update(re.findall(rb"PREFECT__FLOW_RUN_ID=([0-9a-f-]+)", file.read_bytes()))
-under_way = {"state": {"type": {"any_": ["PENDING", "RUNNING"]}}, "tags": {"all_": ["unlearnable"]}}
-ours = FlowRunFilter.model_validate({**under_way, "deployment_id": {"is_null_": False}})
-now = datetime.now(UTC).isoformat()
-with get_client(sync_client=True) as client:
-    for run in client.read_flow_runs(flow_run_filter=ours):
-        if str(run.id).encode() not in alive:
-            # A server that was started anew holds back, for a quarter of an hour, what follows an event that it has not
-            # seen, and the automation with it. The event of a state has its id.
-            of_run = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
-            seen = {"id": str(run.state_id), "event": "unlearnable.up", "resource": of_run, "occurred": now}
-            client.request("POST", "/events", json=[seen])
-            client.set_flow_run_state(run.id, Crashed(message="ended with its worker"), force=True)
-            print(f"run {run.name} ended with its worker; it is scheduled again in half a minute")
-PY
-}
-
 case "${1:-}" in
 up)
     if ! alive server; then
@@ -129,7 +94,7 @@ up)
     "$BIN/prefect" --no-prompt deploy --all
     automate
     if ! alive worker; then
-        crash_what_was_killed
+        "$BIN/python" -m flows.killed_runs
         start worker "$BIN/prefect" worker start --pool "$POOL" --name "$(hostname)"
     fi
     echo "UI: http://127.0.0.1:$PORT   (export PREFECT_API_URL=$PREFECT_API_URL for the command line; make down ends it)"

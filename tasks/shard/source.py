@@ -1,6 +1,7 @@
 """A dataset in any layout: look at it, cut it into units, read a unit."""
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from types import ModuleType
 from typing import Any
 
@@ -53,10 +54,16 @@ def is_place(url: str) -> bool:
 
 
 def spelled(spec: SourceSpec) -> SourceSpec:
-    """The same source with its URL in the one spelling by which it is known again, wherever and however it is named."""
+    """The same source with its URL in the one spelling by which it is known again, wherever and however it is named.
+
+    On a disk that is the whole path, with links and `..` as they are: where they lead may change.
+    """
     if not is_place(spec.url):
         return spec
-    return spec.model_copy(update={"url": Folder(spec.url).address})
+    place = Folder(spec.url)
+    scheme, separator, rest = spec.url.rpartition("://")
+    url = str(PurePath(place.path or "/")) if place.is_local else f"{scheme}{separator}{rest.rstrip('/')}"
+    return spec.model_copy(update={"url": url})
 
 
 def plan(spec: SourceSpec) -> SourcePlan:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import clusters
+from infra import clusters, storage_options
 from infra.errors import ConfigurationError
 from schemas.runner import DaskRunner, RayRunner
 
@@ -50,14 +50,17 @@ class FakeClient:
     """What `greet` asks of a Dask client, of one worker with this environment."""
 
     variables: dict[str, str]
+    fingerprint: str | None = None
 
     def scheduler_info(self, n_workers):
         del n_workers
         return {"workers": {"a": {"host": "127.0.0.1", "resources": {}}}}
 
-    def run(self, function, name):
+    def run(self, function, *names):
+        if function is storage_options.fingerprint:
+            return {"a": self.fingerprint}
         assert function is os.getenv
-        return {"a": self.variables.get(name)}
+        return {"a": self.variables.get(*names)}
 
     def register_plugin(self, plugin):
         del plugin
@@ -90,6 +93,29 @@ def test_dask_workers_with_other_storage_options_are_named(here, there, mend, mo
     else:
         with pytest.raises(ConfigurationError, match=mend):
             clusters.greet(runner, FakeClient(known), FAR)
+
+
+def test_workers_with_another_file_of_storage_options_are_refused(monkeypatch, tmp_path):
+    """It may say how objects are encrypted: a node that has an older one must not write with it."""
+    pytest.importorskip("distributed")
+    file = tmp_path / "storage.yaml"
+    file.write_text("s3://bucket: {server_side_encryption: AES256}")
+    monkeypatch.setenv("UNLEARNABLE_STORAGE", str(file))
+    told = clusters.environment(RayRunner(), FAR)
+    ours = {"PREFECT_API_URL": FAR, "UNLEARNABLE_STORAGE": str(file)}
+    same = FakeClient(ours, told["UNLEARNABLE_STORAGE_SHA256"])
+    runner = DaskRunner(address="127.0.0.1:8786")
+    assert clusters.greet(runner, same, FAR) is None
+    for other in (None, "0" * 64):
+        with pytest.raises(ConfigurationError, match=rf"worker a has another {file} than the run, or can't read it"):
+            clusters.greet(runner, FakeClient(ours, other), FAR)
+
+    for name in ("UNLEARNABLE_STORAGE", "UNLEARNABLE_STORAGE_SHA256"):
+        monkeypatch.setenv(name, told[name])
+    assert storage_options.place_options("s3://bucket/a").server_side_encryption == "AES256"
+    file.write_text("s3://bucket: {}  # an older one")
+    with pytest.raises(ConfigurationError, match=r"storage\.yaml on .* is not what it is where the run was started"):
+        storage_options.place_options("s3://bucket/a")
 
 
 def test_a_task_that_asks_for_no_gpu_sees_none():
@@ -142,7 +168,7 @@ def test_dask_workers_of_the_page_offer_what_is_there_once():
 
 NO_TOKEN = """
 import socket
-from infra import clusters
+from infra import clusters, storage_options
 from infra.errors import ConfigurationError
 from schemas.runner import RayRunner
 
