@@ -76,5 +76,5 @@ def test_the_bandwidth_is_what_drivers_hand_out():
     one_job = moved * shard / (TASKS * max(cost["driver"], cost["server"]))
     all_cores = 1024 * moved / (core_seconds(work, "ray", 1 / shard, 1))
     assert f"moves {one_job / 1e9:.1f} GB/s" in PAGE
-    assert f"1,024 cores would move {all_cores / 1e9:.0f} GB/s if fed by some twenty jobs" in PAGE
-    assert 18 < all_cores / one_job < 23
+    assert f"1,024 cores would move {all_cores / 1e9:.0f} GB/s if fed by some thirty jobs" in PAGE
+    assert 28 < all_cores / one_job < 33
