@@ -141,8 +141,9 @@ def greet(runner: DaskRunner, client: Any, server: str) -> str | None:
                 problem = f"the Dask worker {worker} has {name} {found or 'not set'}, and the run {ours or 'has none'}"
                 mend = f"start each worker with {name}={ours}" if ours else f"set {name} here too, or nowhere"
                 raise ConfigurationError(problem, mend)
+    content = storage_options.fingerprint()
     for worker, found in client.run(storage_options.fingerprint).items():
-        if found != storage_options.fingerprint():
+        if found != content:
             problem = f"the Dask worker {worker} has another {_storage_options()} than the run, or can't read it"
             raise ConfigurationError(problem, "give each node the same file")
     client.register_plugin(_threads(runner.cores))
