@@ -9,16 +9,14 @@ import importlib
 import logging
 import os
 import secrets
-import signal
 import socket
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra import prefect_settings, storage_options
+from infra import prefect_settings, ray_join, storage_options
 from infra.cluster_room import require_room, shortage
 from infra.errors import ConfigurationError
 from schemas.runner import ClusterRunner, DaskRunner, RayRunner
@@ -88,9 +86,7 @@ def ray_cluster(runner: RayRunner, workers: int, server: str) -> Iterator[str | 
             }
         told = {"env_vars": environment(runner, server)}
         try:
-            with _own_signals():
-                # No line of a worker's on stdout, which is the command's own.
-                ray.init(**place, runtime_env=told, log_to_driver=False, logging_level=logging.CRITICAL)
+            ray_join.join(ray, place, told)
         except (OSError, RuntimeError, ray.exceptions.RayError) as error:  # the last: no token, or a wrong one
             raise _no_cluster(runner, error) from error
         stack.callback(ray.shutdown)
@@ -203,18 +199,6 @@ def _have_a_token() -> None:
     """
     if "RAY_AUTH_MODE" not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-
-
-@contextlib.contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep this process's way of ending on SIGTERM: Ray puts its own in the place."""
-    mine = signal.getsignal(signal.SIGTERM)
-    main = threading.current_thread() is threading.main_thread()
-    try:
-        yield
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, mine)
 
 
 def _require_near(runner: ClusterRunner, server: str, hosts: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tests.cluster.jobs import Counted
 
 _RAY = Path(sys.executable).parent / "ray"
 _PATIENCE = 180  # seconds
+_LOG_END = 3000  # characters
 GPU_NODE_MEMORY = 3 << 30  # bytes
 
 
@@ -29,6 +30,7 @@ class Nodes:
 
     address: str
     client_address: str
+    place: Path
     processes: tuple[subprocess.Popen[bytes], ...]
 
     @property
@@ -52,6 +54,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the nodes have logged: their folder is gone afterwards."""
+    report = yield
+    found = getattr(item, "funcargs", {}).get("nodes")
+    if report.failed and isinstance(found, Nodes):
+        for file in sorted(found.place.glob("session_latest/logs/*client_server*")):
+            report.sections.append((file.name, file.read_text(errors="replace")[-_LOG_END:]))
+    return report
+
+
 @pytest.fixture(scope="session")
 def nodes(prefect_server: None) -> Iterator[Nodes]:
     """Two nodes of one core each; the second says that it has a GPU, which Ray believes. They have no key and no
@@ -63,6 +76,8 @@ def nodes(prefect_server: None) -> Iterator[Nodes]:
     patch.setenv("RAY_AUTH_MODE", "token")
     patch.setenv("RAY_AUTH_TOKEN", "of-these-tests-only-" + os.urandom(8).hex())
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("UNLEARNABLE_", "AWS_"))}
+    # As for real ones (docs/scaling.md): the head forks while its threads use gRPC, whose fork handlers can crash then.
+    plain["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     plain["RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S"] = str(_PATIENCE)  # half a minute is little on a busy machine
     with contextlib.ExitStack() as stack:
         stack.callback(patch.undo)
@@ -80,7 +95,7 @@ def nodes(prefect_server: None) -> Iterator[Nodes]:
             stack.callback(_end, process)
             started.append(process)
             _wait_for(lambda: _answers(port), "the head")
-        found = Nodes(f"127.0.0.1:{port}", f"ray://127.0.0.1:{client}", tuple(started))
+        found = Nodes(f"127.0.0.1:{port}", f"ray://127.0.0.1:{client}", Path(place), tuple(started))
         _wait_for(lambda: _alive(found.address) == len(started), "both nodes")
         yield found
 

@@ -163,10 +163,23 @@ def test_victims_are_those_of_threads(nodes, heard, tmp_path):
     assert seen == [(run.method, run.test_accuracy, run.curve, run.inputs) for run in in_threads]
 
 
-def test_a_driver_elsewhere_goes_through_rays_client(nodes, heard):
+def test_a_driver_elsewhere_goes_through_rays_client(nodes, heard, monkeypatch):
+    """And asks again where the head's server for it did not start."""
+    from ray.util.client import worker
+
+    refused, connected = [], worker.Worker._server_init
+
+    def once_refused(client, *args):
+        if not refused:
+            refused.append(client)
+            raise ConnectionAbortedError("Initialization failure from server: Starting Ray client server failed.")
+        connected(client, *args)
+
+    monkeypatch.setattr(worker.Worker, "_server_init", once_refused)
     found = looking(RayRunner(address=nodes.client_address), 3, 2)
     assert [each["number"] for each in found] == [0, 1, 2]
     assert heard.done == {"look": 3}
+    assert refused
 
 
 def test_an_address_without_a_cluster_is_named():

@@ -184,6 +184,7 @@ def test_ray_cluster_is_bounded_and_its_head_computes_nothing():
     assert group["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
     heads = {entry["name"]: entry for entry in PODS["ray head"]["spec"]["containers"][0]["env"]}
     assert heads["RAY_AUTH_MODE"]["value"] == "token"
+    assert heads["GRPC_ENABLE_FORK_SUPPORT"]["value"] == "0"
 
 
 @pytest.mark.usefixtures("prefect_server")
