@@ -25,8 +25,8 @@ up: $(STAMP) ## start a Prefect server and a worker here, deploy everything, pri
 down: ## end both
 	infra/prefect/local.sh down
 
-test: $(STAMP) ## run the tests
-	$(BIN)/pytest
+test: $(STAMP) ## run the tests, on two cores
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 test-s3: $(STAMP) ## run the S3 tests on a real server of their own (root)
 	infra/s3/test.sh $(BIN)/pytest -m s3 tests/s3 $(ARGS)

@@ -3,10 +3,12 @@
 import csv
 import json
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import ArtifactSort
 
 from tests.flows.cli_helpers import Places
 from tests.tasks.shard.helpers import picture
@@ -21,10 +23,11 @@ HOSTILE = (
 )
 
 
-def artifacts() -> tuple[list[str], list[str]]:
-    """Of the artifacts that the server keeps: what its UI renders as markdown, and what it shows in cells of tables."""
+def artifacts(since: datetime) -> tuple[list[str], list[str]]:
+    """Of the artifacts made since then: what Prefect's UI renders as markdown, and what it shows in cells of tables."""
     with get_client(sync_client=True) as client:
-        found = client.read_artifacts()
+        newest = client.read_artifacts(sort=ArtifactSort.CREATED_DESC)
+    found = [each for each in newest if each.created and each.created >= since]
     rendered = [str(text) for each in found for text in (each.description, each.type != "table" and each.data) if text]
     return rendered, [str(each.data) for each in found if each.type == "table"]
 
@@ -42,6 +45,7 @@ class TestHostileNames:
         return found
 
     def test_they_go_through_protect_evaluate_and_report(self, cli, hostile):
+        began = datetime.now(UTC)
         source = hostile.root / "<b>data"
         command = ("protect", source, hostile.destination, "--workspace", hostile.workspace, "--method", "random")
         said = cli(*command, "--form", "class-wise", "--json")
@@ -65,7 +69,7 @@ class TestHostileNames:
         assert "<img src=x" not in html
         with (report.parent / "results.csv").open() as file:
             assert [len(set(map(len, list(csv.reader(file)))))] == [1]
-        rendered, cells = artifacts()
+        rendered, cells = artifacts(began)
         assert any("data" in text for text in rendered)
         assert any("<b>data" in text for text in cells)
         assert [text for text in rendered if "<b>" in text or "<img" in text or "](" in text.replace("\\](", "")] == []
