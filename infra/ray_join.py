@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-TRIES = 3
+_TRIES = 3
 _PAUSE = 5.0  # seconds
 
 
@@ -22,13 +22,13 @@ def join(ray: ModuleType, place: dict[str, Any], told: dict[str, Any]) -> None:
 
     Raises what Ray raises (OSError, RuntimeError, RayError): a refusal of its client's server at the third time only.
     """
-    for left in reversed(range(TRIES)):
+    for attempt in range(_TRIES):
         try:
             with _own_signals():
                 # No line of a worker's on stdout, which is the command's own.
                 ray.init(**place, runtime_env=told, log_to_driver=False, logging_level=logging.CRITICAL)
         except ConnectionAbortedError:  # raised by Ray's client alone, once the cluster has answered
-            if not left:
+            if attempt == _TRIES - 1:
                 raise
             time.sleep(_PAUSE)
         else:
