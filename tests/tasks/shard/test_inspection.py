@@ -84,7 +84,15 @@ def test_a_cut_archive_is_told_with_the_samples_before_the_cut(place):
     ]
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", gzip.compress(tarred(shard(4)))[:-9], gzip.compress(b"x")])
+NO_ARCHIVES = {
+    "empty": b"",
+    "text": b"no archive",
+    "cut": gzip.compress(tarred(shard(4)))[:-9],
+    "gzip-of-text": gzip.compress(b"x"),
+}
+
+
+@pytest.mark.parametrize("data", NO_ARCHIVES.values(), ids=NO_ARCHIVES)
 def test_what_is_no_archive_is_a_problem_of_the_shard(place, data):
     place.write("a.tar", data)
     found = look(place)

@@ -94,7 +94,16 @@ def test_an_archive_bomb_is_refused():
         members(GOOD, "a.tar", 1024)
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"x" * 5000, b"PK\x03\x04" + bytes(2000), gzip.compress(b"hello")])
+NO_TARS = {
+    "empty": b"",
+    "text": b"hello",
+    "long-text": b"x" * 5000,
+    "zip": b"PK\x03\x04" + bytes(2000),
+    "gzip-of-text": gzip.compress(b"hello"),
+}
+
+
+@pytest.mark.parametrize("data", NO_TARS.values(), ids=NO_TARS)
 def test_what_is_no_tar_is_refused(data):
     with pytest.raises(DataError, match=r"a\.tar is not a tar archive"):
         members(data, "a.tar", MAX)

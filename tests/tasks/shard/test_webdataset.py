@@ -222,7 +222,15 @@ def test_limit_writes_new_shards_that_keep_every_member(place, work):
     assert [a.record.sha256 for a in again] == [b.record.sha256 for b in indices]
 
 
-@pytest.mark.parametrize("data", [tarred(shard(8))[: 512 * 9], b"", b"no tar", gzip.compress(tarred(shard(8)))[:-20]])
+DAMAGED = {
+    "cut": tarred(shard(8))[: 512 * 9],
+    "empty": b"",
+    "text": b"no tar",
+    "gzip-cut": gzip.compress(tarred(shard(8)))[:-20],
+}
+
+
+@pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_shard_stops_with_its_name(place, work, data):
     place.write("bad.tar", data)
     with pytest.raises(DataError, match=r"bad\.tar is (truncated or damaged|not a tar archive)"):
