@@ -3,28 +3,35 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from infra.errors import one_line
 from schemas.evaluate import VictimRun
-from tasks.report.curve_figure import MOST_PANELS, is_limited, learning_curves
+from tasks.report.charts.confusion import confusion_matrix
+from tasks.report.charts.curves import MOST_PANELS, is_limited, learning_curves
+from tasks.report.charts.look import Chart, to_spec, to_svg
 from tasks.report.display import PLAIN, accuracy
-from tasks.report.figures import GAP, confusion_matrix, picture_grid
 from tasks.report.frame import name_of, ordered
+from tasks.report.grid import GAP, picture_grid
 
 CELL_PIXELS = 112  # a small picture is shown at about this width, by a whole factor
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: the `name` of its file under figures/, its bytes, and the width in CSS pixels to show it at."""
+    """A figure: the `name` of its file under figures/, its bytes, and the width in CSS pixels to show it at.
+
+    `spec` is the Vega-Lite specification that a chart's bytes were drawn from.
+    """
 
     name: str
     data: bytes
     caption: str
     alt: str
     width: int | None = None
+    spec: Mapping[str, Any] | None = None
 
     @property
     def media(self) -> str:
@@ -32,17 +39,23 @@ class Picture:
         return "image/svg+xml" if self.name.endswith(".svg") else "image/png"
 
 
+def drawn(name: str, chart: Chart, caption: str, alt: str) -> Picture:
+    """A chart as a figure."""
+    spec = to_spec(chart, alt)
+    return Picture(f"{name}.svg", to_svg(spec).encode(), caption, alt, spec=spec)
+
+
 def curve_pictures(runs: Sequence[VictimRun]) -> list[Picture]:
     """The learning curves; empty when no run has one."""
-    drawing = learning_curves(runs)
-    if drawing is None:
+    chart = learning_curves(runs)
+    if chart is None:
         return []
     caption = "Clean test accuracy by epoch: mean over seeds, the band one standard deviation wide to each side."
     if is_limited(runs):
         caption += f" Drawn of each victim: plain training and the countermeasures, {MOST_PANELS} panels in all, under "
         caption += "which protected copies teach most; the others are in curves.parquet."
     alt = "Line chart of clean test accuracy by epoch; the numbers are in curves.parquet."
-    return [Picture("learning-curves.svg", drawing.encode(), caption, alt)]
+    return [drawn("learning-curves", chart, caption, alt)]
 
 
 def confusion_pictures(runs: Sequence[VictimRun]) -> Iterator[Picture]:
@@ -52,13 +65,13 @@ def confusion_pictures(runs: Sequence[VictimRun]) -> Iterator[Picture]:
         if run.countermeasure == PLAIN and run.part != "clean" and not run.diverged:
             first.setdefault((run.dataset, name_of(run), run.victim), run)
     for (dataset, copy, victim), run in first.items():
-        if (drawing := confusion_matrix(run)) is None:
+        if (chart := confusion_matrix(run)) is None:
             continue
         of = one_line(f"{victim} trained on {copy} of {dataset}, seed {run.seed}")
         caption = f"{of}, plain training: true class by row, answer by column. {_favourite(run)}"
         alt = f"Confusion matrix of {of}; the numbers are in confusion.parquet."
         name = file_name("confusion", len(first), list(first).index((dataset, copy, victim)), f"{copy} {victim}")
-        yield Picture(f"{name}.svg", drawing.encode(), caption, alt)
+        yield drawn(name, chart, caption, alt)
 
 
 def grid_pictures(pictures: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Iterator[Picture]:

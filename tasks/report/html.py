@@ -1,11 +1,18 @@
-"""The report as one html file that loads nothing from the internet: style and figures lie in it."""
+"""The report as one html file that loads nothing from anywhere: style, script, charts and pictures lie in it."""
 
 import base64
+import gzip
+import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 
+import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from tasks.report.gallery import Picture
+from tasks.report.tables import RESULT_HEAD
 from tasks.report.view import View
 
 # Autoescape always: names of classes and datasets come from outside.
@@ -16,11 +23,50 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_FILTERS = ("Victim", "Countermeasure", "Judgement")
 
 
 def render_html(view: View, figures: Mapping[str, Sequence[Picture]]) -> str:
     """The whole document. `figures` holds the pictures under `curves`, `confusion`, `grids` and details' keys."""
-    return _ENVIRONMENT.get_template("report.html.j2").render(view=view, figures=figures, data_url=_data_url)
+    script, moving = _part("report.js"), any(picture.spec for group in figures.values() for picture in group)
+    runs = [script, *([_vega()] if moving else [])]
+    return _ENVIRONMENT.get_template("report.html.j2").render(
+        view=view,
+        figures=figures,
+        filters=[(name, RESULT_HEAD.index(name)) for name in _FILTERS],
+        data_url=_data_url,
+        policy=_policy(runs),
+        style=Markup(_part("report.css")),  # noqa: S704 - ours
+        script=Markup(script),  # noqa: S704 - ours
+        library=_packed() if moving else "",
+    )
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Nothing is loaded and no other script runs, whatever a name from outside should smuggle in.
+
+    Vega compiles the expressions of a chart's specification; no name from outside becomes one.
+    """
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'" for each in scripts
+    )
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes} 'unsafe-eval'"
+
+
+@cache
+def _part(name: str) -> str:
+    return files("tasks.report").joinpath("templates", name).read_text()
+
+
+@cache
+def _vega() -> str:
+    """The library that draws the charts."""
+    return vl_convert.javascript_bundle()
+
+
+@cache
+def _packed() -> str:
+    return base64.b64encode(gzip.compress(_vega().encode(), 9, mtime=0)).decode()
 
 
 def _data_url(picture: Picture) -> str:

@@ -1,18 +1,15 @@
 """Learning curves laid out as the paper's: a panel a column of the result, a line a row."""
 
-from collections.abc import Sequence
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+import altair as alt
 
 from schemas.evaluate import EpochPoint
-from tasks.report.mean_curve import by_epoch, mean_curve
+from tasks.report.charts.look import Chart, Style
+from tasks.report.charts.mean_curves import mean_points, panel
 from tasks.report.paper_found import Found, Read, finished
-from tasks.report.svg import COLOURS, DASHES, INK, plain, to_svg
 
 
-def curves(found: Found) -> str | None:
-    """Clean test accuracy in percent by epoch as SVG, mean over seeds; the band is one sample standard deviation.
+def curves(found: Found) -> Chart | None:
+    """Clean test accuracy in percent by epoch, mean over seeds; the band is one sample standard deviation.
 
     Clean experiments that belong to no panel stand in each. None when no run that finished has a curve.
     """
@@ -21,17 +18,11 @@ def curves(found: Found) -> str | None:
     if not shown:
         return None
     columns = list(dict.fromkeys(one.column for one, *_ in shown if one.noise)) or [shown[0][0].column]
+    clean = list(dict.fromkeys(one.row for one, *_ in shown if one.noise is None))
     rows = list(dict.fromkeys(one.row for one, *_ in shown if one.noise))
-    high = 3.2 + 0.2 * (len(rows) + 2)
-    figure = Figure(figsize=(max(4.6, 3.4 * len(columns)), high), layout="constrained")
-    grid = figure.subplots(1, len(columns), squeeze=False, sharey=True).ravel()
-    for axes, column in zip(grid, columns, strict=True):
-        _panel(axes, [each for each in shown if _belongs(each, column, columns)], rows)
-        axes.set_title(column, fontsize=9)
-    grid[0].set_ylabel("clean test accuracy, %", fontsize=8)
-    lines = {line.get_label(): line for axes in grid for line in axes.get_lines()}
-    figure.legend([*lines.values()], [*lines], loc="outside lower left", frameon=False, labelcolor=INK, fontsize=8)
-    return to_svg(figure)
+    style = Style([*clean, *(row for row in rows if row not in clean)], plain=clean)
+    panels = [_panel([each for each in shown if _belongs(each, column, columns)], column, style) for column in columns]
+    return alt.hconcat(*panels).resolve_scale(color="shared", strokeDash="shared")
 
 
 def _belongs(each: Read, column: str, columns: list[str]) -> bool:
@@ -43,14 +34,7 @@ def _points(each: Read) -> list[tuple[EpochPoint, ...]]:
     return [run.curve for run in finished(each[1]) if run.curve]
 
 
-def _panel(axes: Axes, shown: Sequence[Read], rows: list[str]) -> None:
-    plain(axes)
-    for each in shown:
-        if each[0].noise is None:
-            mean_curve(axes, _points(each), each[0].row, INK, DASHES[0])
-        else:
-            at = rows.index(each[0].row)
-            dash = DASHES[1 + at % (len(DASHES) - 1)]
-            mean_curve(axes, _points(each), each[0].row, COLOURS[at % len(COLOURS)], dash)
-    for classes in {len(run.classes) for _, runs, _ in shown for run in runs}:
-        by_epoch(axes, classes)
+def _panel(shown: list[Read], column: str, style: Style) -> alt.LayerChart:
+    points = [point for each in shown for point in mean_points(each[0].row, _points(each))]
+    chances = {100 / max(1, len(run.classes)) for _, runs, _ in shown for run in runs}
+    return panel(points, column, style, chances, None)

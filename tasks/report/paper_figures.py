@@ -2,43 +2,32 @@
 
 import re
 from collections.abc import Iterator
-from html import escape
+from typing import NamedTuple
+
+import altair as alt
 
 from infra.errors import one_line
 from schemas.evaluate import VictimRun
 from schemas.experiments import PaperResult, Scale
-from tasks.report.figures import MOST_LABELS, confusion_matrix
+from tasks.report.charts.confusion import MOST_LABELS, confusion_matrix
+from tasks.report.charts.look import Chart, to_spec, to_svg
+from tasks.report.charts.probes import roc_curves
 from tasks.report.paper_curves import curves
 from tasks.report.paper_found import Found, finished, labelled
 from tasks.report.paper_lines import lines
-from tasks.report.probe_figures import roc_curves
-
-_LINE, _BELOW = 14, 6  # height of a line of the title, and what is left under it, in points
-_FRAME = re.compile(r'height="([\d.]+)pt" viewBox="0 0 ([\d.]+) [\d.]+"([^>]*>)')
 
 
 def draw(result: PaperResult, found: Found, scale: Scale) -> dict[str, str]:
     """SVG by file name; none for what the paper gives as a table only, and where no run came to an end."""
     name = labelled(result.name, scale)
-    return {file: titled(drawing, name, *more) for file, drawing, *more in _drawn(result, found)}
+    return {each.file: titled(each.chart, name, *each.more) for each in _drawn(result, found)}
 
 
-def titled(drawing: str, *title: str) -> str:
-    """An SVG of matplotlib's with a title above it, a line each, which is also its name to a screen reader."""
-    lines_ = [escape(one_line(line)) for line in title]
-    above = _LINE * len(lines_) + _BELOW
-
-    def grown(found: re.Match[str]) -> str:
-        high, wide, rest = float(found[1]) + above, found[2], found[3]
-        texts = "".join(
-            f'<text x="6" y="{_LINE * (at + 1) - above}" font-family="sans-serif" font-size="10" fill="currentColor">'
-            f"{line}</text>"
-            for at, line in enumerate(lines_)
-        )
-        named = f"<title>{': '.join(lines_)}</title>{texts}"
-        return f'height="{high:g}pt" viewBox="0 -{above} {wide} {high:g}"{rest}{named}'
-
-    return _FRAME.sub(grown, drawing, count=1)
+def titled(chart: Chart, *title: str) -> str:
+    """An SVG of the chart under its title, a line each, which is also its name to a screen reader."""
+    lines_ = [one_line(line) for line in title]
+    above = alt.TitleParams(text=lines_, anchor="start")
+    return to_svg(to_spec(chart.properties(title=above), ": ".join(lines_)))
 
 
 def slug(text: str) -> str:
@@ -46,25 +35,32 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "row"
 
 
-def _drawn(result: PaperResult, found: Found) -> Iterator[tuple[str, ...]]:
-    """File name, SVG and what its title says besides the result's name."""
+class Drawn(NamedTuple):
+    """A figure: its file, the chart, and what its title says besides the result's name."""
+
+    file: str
+    chart: Chart
+    more: tuple[str, ...] = ()
+
+
+def _drawn(result: PaperResult, found: Found) -> Iterator[Drawn]:
     if result.drawing == "lines":
-        yield "lines.svg", lines(found, result.across)
-    elif result.drawing == "curves" and (drawing := curves(found)):
-        yield "curves.svg", drawing
-    elif result.drawing == "roc" and (drawing := _roc(found)):
-        yield "roc.svg", drawing
+        yield Drawn("lines.svg", lines(found, result.across))
+    elif result.drawing == "curves" and (chart := curves(found)):
+        yield Drawn("curves.svg", chart)
+    elif result.drawing == "roc" and (chart := _roc(found)):
+        yield Drawn("roc.svg", chart)
     elif result.drawing == "confusion":
         yield from _confusions(found)
 
 
-def _roc(found: Found) -> str | None:
+def _roc(found: Found) -> Chart | None:
     verified = [(one, runs) for one, runs, _ in found if one.measured == "auc"]
     runs = [run for _, several in verified for run in several]
     return roc_curves(runs, verified[0][0].countermeasure.name) if runs else None
 
 
-def _confusions(found: Found) -> Iterator[tuple[str, ...]]:
+def _confusions(found: Found) -> Iterator[Drawn]:
     """The confusion matrix of each protected copy by the first run that finished; above 50 classes it says nothing."""
     runs: dict[str, tuple[str, str, VictimRun]] = {}
     for one, several, _ in found:
@@ -75,10 +71,9 @@ def _confusions(found: Found) -> Iterator[tuple[str, ...]]:
     rows = [row for row, *_ in runs.values()]
     taken: set[str] = set()
     for row, column, run in runs.values():
-        drawing = confusion_matrix(run)
-        if drawing:
+        if chart := confusion_matrix(run):
             title = row if rows.count(row) == 1 else f"{row}, {column}"
-            yield _free(f"confusion-{slug(title)}", taken), drawing, f"{title}; {run.victim}, seed {run.seed}"
+            yield Drawn(_free(f"confusion-{slug(title)}", taken), chart, (f"{title}; {run.victim}, seed {run.seed}",))
 
 
 def _free(stem: str, taken: set[str]) -> str:

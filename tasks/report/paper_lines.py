@@ -1,12 +1,12 @@
 """Numbers over a share or a budget: a line a row of the result, the paper's numbers as crosses."""
 
 from statistics import fmean, stdev
+from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+import altair as alt
 
+from tasks.report.charts.look import Chart, Style
 from tasks.report.paper_found import Found, rows_of
-from tasks.report.svg import COLOURS, DASHES, INK, plain, to_svg
 
 _UNITS = {
     "accuracy": "clean test accuracy, %",
@@ -16,51 +16,63 @@ _UNITS = {
     "tar": "true acceptance rate",
 }
 _OF_ONE = ("auc", "tar")
+_CROSS = "M-0.7,-0.7L0.7,0.7M-0.7,0.7L0.7,-0.7"
+_NONE: list[dict[str, Any]] = [{}]
 
 
-def lines(found: Found, across: str) -> str:
-    """Mean and sample standard deviation over seeds as SVG, columns being numbers of what `across` says.
+def lines(found: Found, across: str) -> Chart:
+    """Mean and sample standard deviation over seeds, columns being numbers of what `across` says.
 
     A row of one experiment is a level: a dotted line all along. Runs that diverged leave a gap, and the paper's numbers
     are drawn all the same.
     """
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    axes = figure.subplots()
-    plain(axes)
-    for at, row in enumerate(rows_of(found)):
-        _row(axes, [each for each in found if each[0].row == row], at)
-    told = [(one, one.paper) for one, *_ in found if one.paper is not None]
-    for one, paper in told:
-        colour = _colour(rows_of(found).index(one.row))
-        axes.plot([_number(one.column)], [paper], "x", color=colour, markersize=7)
-    if told:
-        axes.plot([], [], "x", color=INK, label="crosses: the paper")
-    measured = found[0][0].measured
-    axes.set_ylim(0, 1 if measured in _OF_ONE else 100)
-    axes.set_xlabel(across, fontsize=8)
-    axes.set_ylabel(_UNITS.get(measured, measured), fontsize=8)
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, fontsize=7, labelcolor=INK)
-    return to_svg(figure)
+    measured, style = found[0][0].measured, Style(rows_of(found), plain=())
+    levels, points = [], []
+    for row in rows_of(found):
+        several = [each for each in found if each[0].row == row]
+        (levels if len(several) == 1 else points).extend(_points(several))
+    papers = [
+        {"row": one.row, "x": _number(one.column), "mean": one.paper} for one, *_ in found if one.paper is not None
+    ]
+    x = alt.X("x:Q", title=across, scale=alt.Scale(zero=False))
+    top = 1 if measured in _OF_ONE else 100
+    y = alt.Y("mean:Q", title=_UNITS.get(measured, measured), scale=alt.Scale(domain=[0, top]))
+    colour = style.colour("row")
+    layers: list[alt.Chart] = []
+    if levels:
+        level = alt.Chart(alt.Data(values=levels)).encode(color=colour)
+        layers += [
+            level.mark_rect(opacity=0.15).encode(y="low:Q", y2="high:Q"),
+            level.mark_rule(strokeDash=[2, 3]).encode(y=y),
+        ]
+    if points:
+        base = alt.Chart(alt.Data(values=points)).encode(x=x, color=colour)
+        layers += [
+            base.mark_rule().encode(y="low:Q", y2="high:Q"),
+            base.mark_line().encode(y=y, strokeDash=style.dash("row")),
+            base.mark_point(filled=True, size=36).encode(y=y),
+        ]
+    if papers:
+        cross = alt.Chart(alt.Data(values=papers)).mark_point(shape=_CROSS, size=60, opacity=1, strokeWidth=1.5)
+        said = alt.Chart(alt.Data(values=_NONE)).mark_text(align="right", baseline="top", fontSize=10)
+        layers += [
+            cross.encode(x=x, y=y, color=colour),
+            said.encode(x=alt.value("width"), y=alt.value(2), text=alt.value("crosses: the paper")),
+        ]
+    if not layers:
+        layers = [alt.Chart(alt.Data(values=_NONE)).mark_point(opacity=0).encode(y=y)]
+    return alt.layer(*layers).properties(width=440, height=240)
 
 
-def _row(axes: Axes, several: Found, at: int) -> None:
-    ours = [(_number(outcome.column), outcome.values) for *_, outcome in several if outcome.values]
-    if not ours:
-        return
-    row, colour = several[0][0].row, _colour(at)
-    means = [fmean(values) for _, values in ours]
-    deviations = [stdev(values) if len(values) > 1 else 0.0 for _, values in ours]
-    if len(several) == 1:
-        axes.axhline(means[0], color=colour, linestyle=":", label=row)
-        axes.axhspan(means[0] - deviations[0], means[0] + deviations[0], color=colour, alpha=0.15, linewidth=0)
-        return
-    style = {"linestyle": DASHES[at % len(DASHES)], "marker": "o", "markersize": 4, "capsize": 2, "label": row}
-    axes.errorbar([x for x, _ in ours], means, yerr=deviations, color=colour, **style)
-
-
-def _colour(at: int) -> str:
-    return COLOURS[at % len(COLOURS)]
+def _points(several: Found) -> list[dict[str, Any]]:
+    """What became of the experiments of one row; those of which no run came to an end are left out."""
+    return [
+        {"row": one.row, "x": _number(outcome.column), "mean": mean, "low": mean - spread, "high": mean + spread}
+        for one, _, outcome in several
+        if outcome.values
+        for mean in [round(fmean(outcome.values), 4)]
+        for spread in [stdev(outcome.values) if len(outcome.values) > 1 else 0.0]
+    ]
 
 
 def _number(column: str) -> float:

@@ -11,7 +11,7 @@ from tasks.report.charts.look import COLOURS, INK, Chart
 from tasks.report.display import PLAIN, judge, records, share
 
 FEWEST_COUNTERMEASURES = 4
-_ROW = 17  # pixels
+_ROW, _WIDE = 17, 560  # pixels
 # What a dot stands for: its name, its colour, its shape (for those who can't tell the colours).
 _DOTS = {
     "holds": ("protected: holds", "#1a8a4e", "circle"),
@@ -88,7 +88,9 @@ def _draw(points: list[dict[str, Any]], what: str, axis: str, chance: float | No
         tooltip=told,
     )
     along = alt.X("mean:Q", title=axis, scale=alt.Scale(domain=[0, 100], clamp=True))
-    colour = alt.Color("kind:N", scale=alt.Scale(domain=domain, range=colours), legend=alt.Legend(direction="horizontal"))
+    colour = alt.Color(
+        "kind:N", scale=alt.Scale(domain=domain, range=colours), legend=alt.Legend(direction="horizontal")
+    )
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=domain, range=shapes))
     clean = base.transform_calculate(kind=f"'{_DOTS['ceiling'][0]}'").encode(x="ceiling:Q", color=colour, shape=shape)
     layers = [
@@ -98,7 +100,17 @@ def _draw(points: list[dict[str, Any]], what: str, axis: str, chance: float | No
         base.mark_point(size=50, filled=True, opacity=1).encode(x=along, color=colour, shape=shape),
     ]
     if chance is not None:
-        floor = alt.Chart(alt.Data(values=[{"chance": round(chance, 2)}])).mark_rule(strokeDash=[1, 3], opacity=0.6)
-        layers.append(floor.encode(x="chance:Q", tooltip=[alt.Tooltip("chance:Q", title="chance, %")]))
-        layers.append(base.mark_text(align="left", fontSize=10, color=INK).encode(x=alt.value(568), text="kept:N"))
-    return alt.layer(*layers).properties(width=560, height=_ROW * len(points))
+        floor = alt.Chart(alt.Data(values=[{"chance": round(chance, 2)}]))
+        line = floor.mark_rule(strokeDash=[1, 3], opacity=0.6)
+        layers.append(line.encode(x="chance:Q", tooltip=[alt.Tooltip("chance:Q", title="chance, %")]))
+        layers.append(_said(floor, "chance").encode(x="chance:Q"))
+        layers.append(_said(floor, "kept", align="left").encode(x=alt.value(_WIDE + 8)))
+        layers.append(base.mark_text(align="left", fontSize=10).encode(x=alt.value(_WIDE + 8), text="kept:N"))
+    return alt.layer(*layers).properties(width=_WIDE, height=_ROW * len(points))
+
+
+def _said(base: alt.Chart, text: str, align: str = "center") -> alt.Chart:
+    """A word above the rows."""
+    return base.mark_text(align=align, baseline="bottom", dy=-2, fontSize=9).encode(
+        y=alt.value(0), text=alt.value(text)
+    )

@@ -5,6 +5,10 @@ Text and lines have the colour of the text around them, so that a chart follows 
 
 import json
 import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import altair as alt
@@ -12,7 +16,8 @@ import vl_convert
 
 INK = "currentColor"
 COLOURS = ("#3b82f6", "#c26a00", "#1a8a4e", "#a855f7", "#e5484d", "#0b7f8a")
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [4, 4], [10, 3])
+_DASHES = ([6, 3], [2, 2], [8, 2, 2, 2], [4, 4], [10, 3], [3, 1])
+_SOLID = [1, 0]
 _FONT = "system-ui, sans-serif"
 _THEME = "<style>svg{color:#1f2328}@media (prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
 _TEXT = {"labelColor": INK, "titleColor": INK, "labelFont": _FONT, "titleFont": _FONT, "titleFontWeight": 500}
@@ -26,21 +31,47 @@ _CONFIG: dict[str, Any] = {
     "text": {"color": INK, "font": _FONT},
     "rule": {"color": INK},
 }
-Chart = alt.Chart | alt.LayerChart | alt.VConcatChart | alt.HConcatChart | alt.ConcatChart
+Chart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.ConcatChart
+
+
+@dataclass(frozen=True)
+class Style:
+    """Colour and dash of each line by its name: names `plain` have the colour of the text and are whole."""
+
+    names: Sequence[str]
+    plain: Sequence[str] = ("clean data",)
+
+    def colour(self, field: str) -> alt.Color:
+        """Colour by the field that holds the names."""
+        tinted = iter(range(len(self.names)))
+        colours = [INK if name in self.plain else COLOURS[next(tinted) % len(COLOURS)] for name in self.names]
+        return alt.Color(f"{field}:N", sort=list(self.names), scale=self._scale(colours))
+
+    def dash(self, field: str) -> alt.StrokeDash:
+        """Dash by the field that holds the names, for those who can't tell the colours."""
+        dashed = iter(range(len(self.names)))
+        dashes = [_SOLID if name in self.plain else _DASHES[next(dashed) % len(_DASHES)] for name in self.names]
+        return alt.StrokeDash(f"{field}:N", sort=list(self.names), scale=self._scale(dashes))
+
+    def _scale(self, values: Sequence[Any]) -> alt.Scale:
+        return alt.Scale(domain=list(self.names), range=list(values))
 
 
 def to_spec(chart: Chart, description: str) -> dict[str, Any]:
-    """The chart as Vega-Lite, with its data in it; `description` is what a screen reader says of it.
-
-    Raises altair's SchemaValidationError for a chart that is none.
-    """
-    with alt.data_transformers.enable("default", max_rows=None):
+    """The chart as Vega-Lite, with its data in it; `description` is what a screen reader says of it."""
+    with warnings.catch_warnings():
+        # Panels share the parameter of their legend, which is meant.
+        warnings.filterwarnings("ignore", message="Automatically deduplicated selection parameter")
         spec = chart.properties(description=description).configure(**_CONFIG).to_dict()
-    # Python's JSON knows numbers that JSON does not.
+    # Python's JSON knows numbers that JSON does not: better none than a page that does not open.
     return json.loads(json.dumps(spec, allow_nan=False))
 
 
 def to_svg(spec: dict[str, Any]) -> str:
-    """One SVG document of a specification, with a style that follows the reader's theme; the same for the same."""
-    drawing = vl_convert.vegalite_to_svg(spec)
-    return re.sub(r"(<svg\b[^>]*>)", rf"\1{_THEME}", drawing, count=1)
+    """One SVG document of a specification, with a style that follows the reader's theme; the same for the same.
+
+    A picture has one name: those that its marks have on the page are left out.
+    """
+    drawing = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", vl_convert.vegalite_to_svg(spec))
+    named = f' role="img" aria-label="{escape(spec["description"])}"'
+    return re.sub(r"<svg\b([^>]*)>", lambda found: f"<svg{found[1]}{named}>{_THEME}", drawing, count=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas.evaluate import Verification, VictimRun
-from tasks.report.charts.look import COLOURS, DASHES, INK, Chart
+from tasks.report.charts.look import INK, Chart, Style
 from tasks.report.display import CLEAN, short
 from tasks.report.frame import name_of, ordered
 
@@ -34,33 +34,42 @@ def roc_curves(runs: Sequence[VictimRun], countermeasure: str) -> Chart | None:
 
 def _roc(runs: list[VictimRun], copies: list[str], title: str) -> alt.LayerChart:
     points: list[dict[str, Any]] = []
+    areas: list[dict[str, Any]] = []
     for copy in copies:
         found = [run.verification for run in runs if name_of(run) == copy and run.verification]
         curves = [_on_grid(each) for each in found if each.roc]
         if curves:
-            auc = round(float(np.mean([each.auc for each in found])), 4)
             means = np.mean(curves, axis=0).round(4).tolist()
-            points += [
-                {"copy": copy, "far": far, "tar": tar, "auc": auc}
-                for far, tar in zip(_GRID.round(4).tolist(), means, strict=True)
-            ]
-    told = [
-        alt.Tooltip("copy:N", title="trained on"),
-        alt.Tooltip("auc:Q", title="AUC", format=".4f"),
-        alt.Tooltip("far:Q", title="false acceptance"),
-        alt.Tooltip("tar:Q", title="true acceptance", format=".4f"),
-    ]
-    guess = alt.Chart(alt.Data(values=[{"far": 0, "tar": 0}, {"far": 1, "tar": 1}])).mark_line(
-        color=INK, strokeDash=[1, 3], strokeWidth=0.8, opacity=0.6
+            points += [{"name": copy, "far": far, "tar": tar} for far, tar in zip(_GRID.tolist(), means, strict=True)]
+            areas.append({"name": copy, "auc": f"{np.mean([each.auc for each in found]):.4f}", "at": len(areas)})
+    style = Style(copies)
+    guess = alt.Chart(alt.Data(values=[{"far": 0, "tar": 0}, {"far": 1, "tar": 1}]))
+    told = alt.Chart(alt.Data(values=areas)).mark_text(align="right", fontSize=10)
+    lines = (
+        alt.Chart(alt.Data(values=points))
+        .mark_line(strokeWidth=1.8)
+        .encode(
+            x=alt.X("far:Q", title="false acceptance rate", scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("tar:Q", title="true acceptance rate", scale=alt.Scale(domain=[0, 1])),
+            color=style.colour("name"),
+            strokeDash=style.dash("name"),
+            tooltip=[
+                alt.Tooltip("name:N", title="trained on"),
+                alt.Tooltip("far:Q", title="false acceptance"),
+                alt.Tooltip("tar:Q", title="true acceptance", format=".4f"),
+            ],
+        )
     )
-    lines = alt.Chart(alt.Data(values=points)).mark_line(strokeWidth=1.8).encode(
-        x=alt.X("far:Q", title="false acceptance rate", scale=alt.Scale(domain=[0, 1])),
-        y=alt.Y("tar:Q", title="true acceptance rate", scale=alt.Scale(domain=[0, 1])),
-        color=alt.Color("copy:N", sort=copies, scale=alt.Scale(domain=copies, range=_colours(copies))),
-        strokeDash=alt.StrokeDash("copy:N", sort=copies, scale=alt.Scale(domain=copies, range=_dashes(copies))),
-        tooltip=told,
-    )
-    return alt.layer(guess.encode(x="far:Q", y="tar:Q"), lines).properties(title=title, width=300, height=300)
+    return alt.layer(
+        guess.mark_line(color=INK, strokeDash=[1, 3], strokeWidth=0.8, opacity=0.6).encode(x="far:Q", y="tar:Q"),
+        lines,
+        told.transform_calculate(tar="0.05 + 0.06 * datum.at", far="0.98").encode(
+            x="far:Q", y="tar:Q", text="auc:N", color=style.colour("name")
+        ),
+        alt.Chart(alt.Data(values=[{"far": 0.98, "tar": 0.05 + 0.06 * len(areas)}]))
+        .mark_text(align="right", fontSize=10)
+        .encode(x="far:Q", y="tar:Q", text=alt.value("AUC")),
+    ).properties(title=title, width=300, height=300)
 
 
 def _on_grid(found: Verification) -> np.ndarray:
@@ -84,8 +93,8 @@ def trigger_lines(triggers: pd.DataFrame, countermeasure: str) -> Chart | None:
     if not victims:
         return None
     points = [(lines["victim"].iloc[0], point) for lines in several for point in _shares(lines)]
-    noises = list(dict.fromkeys(point["noise"] for _, point in points))
-    panels = [_success([p for at, p in points if at == victim], noises, short(victim, 30)) for victim in victims]
+    style = Style(list(dict.fromkeys(point["noise"] for _, point in points)))
+    panels = [_success([p for at, p in points if at == victim], style, short(victim, 30)) for victim in victims]
     return alt.hconcat(*panels).resolve_scale(color="shared", strokeDash="shared")
 
 
@@ -109,11 +118,10 @@ def _shares(lines: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _success(points: list[dict[str, Any]], noises: list[str], title: str) -> alt.LayerChart:
-    scale = alt.Scale(domain=noises, range=[COLOURS[at % len(COLOURS)] for at in range(len(noises))])
+def _success(points: list[dict[str, Any]], style: Style, title: str) -> alt.LayerChart:
     base = alt.Chart(alt.Data(values=points)).encode(
         x=alt.X("share:Q", title="share of the samples that is protected, %", scale=alt.Scale(domain=[0, 100])),
-        color=alt.Color("noise:N", sort=noises, scale=scale),
+        color=style.colour("noise"),
         tooltip=[
             alt.Tooltip("noise:N"),
             alt.Tooltip("share:Q", title="protected, %"),
@@ -121,17 +129,8 @@ def _success(points: list[dict[str, Any]], noises: list[str], title: str) -> alt
         ],
     )
     height = alt.Y("success:Q", title="success of the trigger, %", scale=alt.Scale(domain=[0, 100]))
-    dashes = alt.Scale(domain=noises, range=[list(DASHES[at % len(DASHES)]) for at in range(len(noises))])
     return alt.layer(
         base.mark_rule().encode(y="low:Q", y2="high:Q"),
-        base.mark_line(strokeWidth=1.8).encode(y=height, strokeDash=alt.StrokeDash("noise:N", scale=dashes)),
+        base.mark_line(strokeWidth=1.8).encode(y=height, strokeDash=style.dash("noise")),
         base.mark_point(filled=True, size=36).encode(y=height),
     ).properties(title=title, width=300, height=260)
-
-
-def _colours(copies: list[str]) -> list[str]:
-    return [INK if copy == "clean data" else COLOURS[at % len(COLOURS)] for at, copy in enumerate(copies)]
-
-
-def _dashes(copies: list[str]) -> list[list[int]]:
-    return [list(DASHES[at % len(DASHES)]) for at in range(len(copies))]
