@@ -61,7 +61,7 @@ def _part(name: str) -> str:
 @cache
 def _vega() -> str:
     """The library that draws the charts."""
-    return vl_convert.javascript_bundle()
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 @cache

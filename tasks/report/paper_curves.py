@@ -34,7 +34,7 @@ def _points(each: Read) -> list[tuple[EpochPoint, ...]]:
     return [run.curve for run in finished(each[1]) if run.curve]
 
 
-def _panel(shown: list[Read], column: str, style: Style) -> alt.LayerChart:
+def _panel(shown: list[Read], column: str, style: Style) -> Chart:
     points = [point for each in shown for point in mean_points(each[0].row, _points(each))]
     chances = {100 / max(1, len(run.classes)) for _, runs, _ in shown for run in runs}
     return panel(points, column, style, chances, None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from tasks.report.charts.look import Chart, Style
+from tasks.report.charts.look import Chart, Style, rows
 from tasks.report.paper_found import Found, rows_of
 
 _UNITS = {
@@ -17,7 +17,7 @@ _UNITS = {
 }
 _OF_ONE = ("auc", "tar")
 _CROSS = "M-0.7,-0.7L0.7,0.7M-0.7,0.7L0.7,-0.7"
-_NONE: list[dict[str, Any]] = [{}]
+_NONE = [{"one": 1}]  # a row to hang a mark on
 
 
 def lines(found: Found, across: str) -> Chart:
@@ -40,27 +40,27 @@ def lines(found: Found, across: str) -> Chart:
     colour = style.colour("row")
     layers: list[alt.Chart] = []
     if levels:
-        level = alt.Chart(alt.Data(values=levels)).encode(color=colour)
+        level = rows(levels).encode(color=colour)
         layers += [
             level.mark_rect(opacity=0.15).encode(y="low:Q", y2="high:Q"),
             level.mark_rule(strokeDash=[2, 3]).encode(y=y),
         ]
     if points:
-        base = alt.Chart(alt.Data(values=points)).encode(x=x, color=colour)
+        base = rows(points).encode(x=x, color=colour)
         layers += [
             base.mark_rule().encode(y="low:Q", y2="high:Q"),
             base.mark_line().encode(y=y, strokeDash=style.dash("row")),
             base.mark_point(filled=True, size=36).encode(y=y),
         ]
     if papers:
-        cross = alt.Chart(alt.Data(values=papers)).mark_point(shape=_CROSS, size=60, opacity=1, strokeWidth=1.5)
-        said = alt.Chart(alt.Data(values=_NONE)).mark_text(align="right", baseline="top", fontSize=10)
+        cross = rows(papers).mark_point(shape=_CROSS, size=60, opacity=1, strokeWidth=1.5)
+        said = rows(_NONE).mark_text(align="right", baseline="top", fontSize=10)
         layers += [
             cross.encode(x=x, y=y, color=colour),
             said.encode(x=alt.value("width"), y=alt.value(2), text=alt.value("crosses: the paper")),
         ]
     if not layers:
-        layers = [alt.Chart(alt.Data(values=_NONE)).mark_point(opacity=0).encode(y=y)]
+        layers = [rows(_NONE).mark_point(opacity=0).encode(y=y)]
     return alt.layer(*layers).properties(width=440, height=240)
 
 

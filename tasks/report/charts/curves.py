@@ -41,7 +41,8 @@ def learning_curves(runs: Sequence[VictimRun]) -> Chart | None:
         return None
     # A row a victim where there are few countermeasures.
     wide = min(MOST_PANELS, len({each[2] for each in panels}) if len(panels) > 3 else len(panels))
-    return alt.concat(*parts, columns=wide).resolve_scale(color="shared", strokeDash="shared").add_params(picked)
+    first = parts[0].add_params(picked)  # one legend serves all panels
+    return alt.concat(first, *parts[1:], columns=wide).resolve_scale(color="shared", strokeDash="shared")
 
 
 def curve_panels(runs: Sequence[VictimRun]) -> list[Panel]:

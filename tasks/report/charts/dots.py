@@ -1,13 +1,13 @@
 """Dot plots: what each countermeasure gives back, and what becomes of each class."""
 
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from infra.errors import one_line
-from tasks.report.charts.look import COLOURS, INK, Chart
+from tasks.report.charts.look import COLOURS, INK, Chart, rows
 from tasks.report.display import PLAIN, judge, records, share
 
 FEWEST_COUNTERMEASURES = 4
@@ -30,12 +30,12 @@ def suite_dots(cells: pd.DataFrame) -> Chart | None:
     `cells` are its rows of the summary: protected mean with its deviation over seeds, coloured by judgement, beside the
     clean ceiling, chance and the share of protection kept. None for fewer than FEWEST_COUNTERMEASURES numbers.
     """
-    rows = [row for row in records(cells.sort_values("mean", kind="stable"))[::-1] if not np.isnan(row["mean"])]
-    if len(rows) < FEWEST_COUNTERMEASURES:
+    found = [row for row in records(cells.sort_values("mean", kind="stable"))[::-1] if not np.isnan(row["mean"])]
+    if len(found) < FEWEST_COUNTERMEASURES:
         return None
-    names = ["none (plain training)" if row["countermeasure"] == PLAIN else row["countermeasure"] for row in rows]
-    points = [_point(row, name, judge(row["kept"]), share(row["kept"])) for row, name in zip(rows, names, strict=True)]
-    return _draw(points, "countermeasure", "clean test accuracy, %", rows[0]["chance"])
+    names = ["none (plain training)" if row["countermeasure"] == PLAIN else row["countermeasure"] for row in found]
+    points = [_point(row, name, judge(row["kept"]), share(row["kept"])) for row, name in zip(found, names, strict=True)]
+    return _draw(points, "countermeasure", "clean test accuracy, %", found[0]["chance"])
 
 
 def class_dots(cells: pd.DataFrame, one: str) -> Chart | None:
@@ -44,11 +44,11 @@ def class_dots(cells: pd.DataFrame, one: str) -> Chart | None:
     `cells` are its rows of class_means; `one` is what a class is called. None without a number.
     """
     chosen = cells.sort_values("protected", kind="stable", ascending=False)
-    rows = [row for row in records(chosen) if not np.isnan(row["mean"])]
-    if not rows:
+    found = [row for row in records(chosen) if not np.isnan(row["mean"])]
+    if not found:
         return None
     points = [
-        _point(row, f"{row['class']}{' (protected)' if row['protected'] else ''}", _kind(row), "") for row in rows
+        _point(row, f"{row['class']}{' (protected)' if row['protected'] else ''}", _kind(row), "") for row in found
     ]
     return _draw(points, one, f"accuracy on clean test pictures of the {one}, %", None)
 
@@ -72,7 +72,7 @@ def _point(row: dict[str, Any], name: str, kind: str, kept: str) -> dict[str, An
     }
 
 
-def _draw(points: list[dict[str, Any]], what: str, axis: str, chance: float | None) -> alt.LayerChart:
+def _draw(points: list[dict[str, Any]], what: str, axis: str, chance: float | None) -> Chart:
     order = [point["name"] for point in points]
     kinds = [dot for dot in _DOTS.values() if dot[0] in {p["kind"] for p in points} or dot[0] == _DOTS["ceiling"][0]]
     domain, colours, shapes = ([dot[at] for dot in kinds] for at in range(3))
@@ -83,7 +83,7 @@ def _draw(points: list[dict[str, Any]], what: str, axis: str, chance: float | No
         alt.Tooltip("ceiling:Q", title="clean ceiling, %", format=".2f"),
         *([alt.Tooltip("kept:N")] if chance is not None else []),
     ]
-    base = alt.Chart(alt.Data(values=points)).encode(
+    base = rows(points).encode(
         y=alt.Y("name:N", sort=order, title=None, axis=alt.Axis(grid=False, domain=False, ticks=False)),
         tooltip=told,
     )
@@ -100,7 +100,7 @@ def _draw(points: list[dict[str, Any]], what: str, axis: str, chance: float | No
         base.mark_point(size=50, filled=True, opacity=1).encode(x=along, color=colour, shape=shape),
     ]
     if chance is not None:
-        floor = alt.Chart(alt.Data(values=[{"chance": round(chance, 2)}]))
+        floor = rows([{"chance": round(chance, 2)}])
         line = floor.mark_rule(strokeDash=[1, 3], opacity=0.6)
         layers.append(line.encode(x="chance:Q", tooltip=[alt.Tooltip("chance:Q", title="chance, %")]))
         layers.append(_said(floor, "chance").encode(x="chance:Q"))
@@ -109,7 +109,7 @@ def _draw(points: list[dict[str, Any]], what: str, axis: str, chance: float | No
     return alt.layer(*layers).properties(width=_WIDE, height=_ROW * len(points))
 
 
-def _said(base: alt.Chart, text: str, align: str = "center") -> alt.Chart:
+def _said(base: alt.Chart, text: str, align: Literal["left", "center"] = "center") -> alt.Chart:
     """A word above the rows."""
     return base.mark_text(align=align, baseline="bottom", dy=-2, fontSize=9).encode(
         y=alt.value(0), text=alt.value(text)

@@ -5,13 +5,13 @@ Text and lines have the colour of the text around them, so that a chart follows 
 
 import json
 import re
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import altair as alt
+import pandas as pd
 import vl_convert
 
 INK = "currentColor"
@@ -31,7 +31,9 @@ _CONFIG: dict[str, Any] = {
     "text": {"color": INK, "font": _FONT},
     "rule": {"color": INK},
 }
-Chart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.ConcatChart
+# Altair refuses large data so that notebooks stay small; a confusion matrix of 200 classes is large.
+alt.data_transformers.disable_max_rows()
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.HConcatChart | alt.ConcatChart
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,14 @@ class Style:
         return alt.Scale(domain=list(self.names), range=list(values))
 
 
+def rows(data: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    """A chart of these rows; a number that is None is missing."""
+    return alt.Chart(pd.DataFrame(data))
+
+
 def to_spec(chart: Chart, description: str) -> dict[str, Any]:
     """The chart as Vega-Lite, with its data in it; `description` is what a screen reader says of it."""
-    with warnings.catch_warnings():
-        # Panels share the parameter of their legend, which is meant.
-        warnings.filterwarnings("ignore", message="Automatically deduplicated selection parameter")
-        spec = chart.properties(description=description).configure(**_CONFIG).to_dict()
+    spec = chart.properties(description=description).configure(**_CONFIG).to_dict()
     # Python's JSON knows numbers that JSON does not: better none than a page that does not open.
     return json.loads(json.dumps(spec, allow_nan=False))
 

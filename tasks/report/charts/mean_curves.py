@@ -1,13 +1,14 @@
 """What every figure of learning curves is drawn with: a panel of lines over their bands, accuracy by epoch."""
 
+import math
 from collections.abc import Collection, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 import altair as alt
-import numpy as np
 
 from schemas.evaluate import EpochPoint
-from tasks.report.charts.look import Style
+from tasks.report.charts.look import Chart, Style, rows
 
 _TICKS = 6
 
@@ -15,34 +16,35 @@ _TICKS = 6
 def mean_points(name: str, curves: Sequence[Sequence[EpochPoint]]) -> list[dict[str, Any]]:
     """Clean test accuracy in percent by epoch: the mean of one curve or more as far as all go.
 
-    `low` and `high` lie one sample standard deviation below and above it; `std` is None of one curve. Epochs without a
-    number are left out.
+    `low` and `high` lie one sample standard deviation below and above it; `std` is None of one number. What is no
+    number is left out.
     """
     length = min(map(len, curves))
-    heights = np.array([[point.test_accuracy for point in curve[:length]] for curve in curves])
-    deviations = heights.std(axis=0, ddof=1) if len(curves) > 1 else np.zeros(length)
-    columns = zip(curves[0], heights.mean(axis=0).tolist(), deviations.tolist(), strict=False)
-    return [
-        {
-            "name": name,
-            "epoch": point.epoch,
-            "mean": round(mean, 2),
-            "std": round(std, 2) if len(curves) > 1 else None,
-            "low": round(mean - std, 2),
-            "high": round(mean + std, 2),
-            "seeds": len(curves),
-        }
-        for point, mean, std in columns
-        if np.isfinite(mean)
-    ]
+    points = []
+    for at in range(length):
+        heights = [curve[at].test_accuracy for curve in curves if math.isfinite(curve[at].test_accuracy)]
+        if heights:
+            mean, std = fmean(heights), stdev(heights) if len(heights) > 1 else None
+            points.append(
+                {
+                    "name": name,
+                    "epoch": curves[0][at].epoch,
+                    "mean": round(mean, 2),
+                    "std": None if std is None else round(std, 2),
+                    "low": round(mean - (std or 0), 2),
+                    "high": round(mean + (std or 0), 2),
+                    "seeds": len(heights),
+                }
+            )
+    return points
 
 
 def panel(
     points: Sequence[dict[str, Any]], title: str, style: Style, chances: Collection[float], picked: alt.Parameter | None
-) -> alt.LayerChart:
+) -> Chart:
     """A line a name of `points`, and a dotted line at each of `chances`, in percent; `picked` dims all other names."""
     last = max(point["epoch"] for point in points)
-    base = alt.Chart(alt.Data(values=list(points))).encode(
+    base = rows(points).encode(
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=_ticks(last), grid=False, format="d")),
         color=style.colour("name"),
     )
@@ -56,7 +58,7 @@ def panel(
         alt.Tooltip("std:Q", title="± over seeds", format=".2f"),
         alt.Tooltip("seeds:Q"),
     ]
-    floor = alt.Chart(alt.Data(values=[{"chance": round(each, 2)} for each in sorted(chances)]))
+    floor = rows([{"chance": round(each, 2)} for each in sorted(chances)])
     below = floor.encode(y=alt.Y("chance:Q"), tooltip=[alt.Tooltip("chance:Q", title="chance, %")])
     layers = [
         below.mark_rule(strokeDash=[1, 3], opacity=0.6),

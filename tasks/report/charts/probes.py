@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas.evaluate import Verification, VictimRun
-from tasks.report.charts.look import INK, Chart, Style
+from tasks.report.charts.look import INK, Chart, Style, rows
 from tasks.report.display import CLEAN, short
 from tasks.report.frame import name_of, ordered
 
@@ -32,7 +32,7 @@ def roc_curves(runs: Sequence[VictimRun], countermeasure: str) -> Chart | None:
     return alt.hconcat(*panels).resolve_scale(color="shared", strokeDash="shared")
 
 
-def _roc(runs: list[VictimRun], copies: list[str], title: str) -> alt.LayerChart:
+def _roc(runs: list[VictimRun], copies: list[str], title: str) -> Chart:
     points: list[dict[str, Any]] = []
     areas: list[dict[str, Any]] = []
     for copy in copies:
@@ -43,10 +43,10 @@ def _roc(runs: list[VictimRun], copies: list[str], title: str) -> alt.LayerChart
             points += [{"name": copy, "far": far, "tar": tar} for far, tar in zip(_GRID.tolist(), means, strict=True)]
             areas.append({"name": copy, "auc": f"{np.mean([each.auc for each in found]):.4f}", "at": len(areas)})
     style = Style(copies)
-    guess = alt.Chart(alt.Data(values=[{"far": 0, "tar": 0}, {"far": 1, "tar": 1}]))
-    told = alt.Chart(alt.Data(values=areas)).mark_text(align="right", fontSize=10)
+    guess = rows([{"far": 0, "tar": 0}, {"far": 1, "tar": 1}])
+    told = rows(areas).mark_text(align="right", fontSize=10)
     lines = (
-        alt.Chart(alt.Data(values=points))
+        rows(points)
         .mark_line(strokeWidth=1.8)
         .encode(
             x=alt.X("far:Q", title="false acceptance rate", scale=alt.Scale(domain=[0, 1])),
@@ -66,7 +66,7 @@ def _roc(runs: list[VictimRun], copies: list[str], title: str) -> alt.LayerChart
         told.transform_calculate(tar="0.05 + 0.06 * datum.at", far="0.98").encode(
             x="far:Q", y="tar:Q", text="auc:N", color=style.colour("name")
         ),
-        alt.Chart(alt.Data(values=[{"far": 0.98, "tar": 0.05 + 0.06 * len(areas)}]))
+        rows([{"far": 0.98, "tar": 0.05 + 0.06 * len(areas)}])
         .mark_text(align="right", fontSize=10)
         .encode(x="far:Q", y="tar:Q", text=alt.value("AUC")),
     ).properties(title=title, width=300, height=300)
@@ -118,8 +118,8 @@ def _shares(lines: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _success(points: list[dict[str, Any]], style: Style, title: str) -> alt.LayerChart:
-    base = alt.Chart(alt.Data(values=points)).encode(
+def _success(points: list[dict[str, Any]], style: Style, title: str) -> Chart:
+    base = rows(points).encode(
         x=alt.X("share:Q", title="share of the samples that is protected, %", scale=alt.Scale(domain=[0, 100])),
         color=style.colour("noise"),
         tooltip=[

@@ -57,9 +57,10 @@ function filters(section) {
   const controls = section.querySelector(".filters");
   const said = section.querySelector("[role=status]");
   const rows = all("tbody tr", section);
+  // "undone, worst case" is found under "undone".
+  const value = (row, select) => row.cells[Number(select.dataset.column)].textContent.split(",")[0].trim();
   for (const select of all("select", controls)) {
-    const values = new Set(rows.map((row) => row.cells[Number(select.dataset.column)].textContent.trim()));
-    for (const value of values) select.append(new Option(value, value));
+    for (const each of new Set(rows.map((row) => value(row, select)))) select.append(new Option(each, each));
   }
   const apply = () => {
     const words = controls.querySelector("input").value.trim().toLowerCase();
@@ -67,7 +68,7 @@ function filters(section) {
     let shown = 0;
     for (const row of rows) {
       const fits = row.textContent.toLowerCase().includes(words)
-        && chosen.every((select) => row.cells[Number(select.dataset.column)].textContent.trim() === select.value);
+        && chosen.every((select) => value(row, select) === select.value);
       row.hidden = !fits;
       shown += fits;
     }
@@ -79,7 +80,7 @@ function filters(section) {
 
 function zoom() {
   const dialog = document.getElementById("zoom");
-  const picture = dialog.querySelector("img");
+  const picture = dialog.querySelector(".stage").appendChild(document.createElement("img"));
   const factor = dialog.querySelector("input");
   const resize = () => {
     picture.style.width = `${picture.naturalWidth * Number(factor.value)}px`;

@@ -1,12 +1,14 @@
 """The paper's figures: what stands in them, from the SVG's own text."""
 
+import json
 import math
-import re
 from xml.etree import ElementTree
 
 import pytest
 
 from schemas.experiments import Scale
+from tasks.report.charts.look import to_spec
+from tasks.report.paper_curves import curves
 from tasks.report.paper_figures import draw, slug, titled
 from tasks.report.paper_lines import lines
 from tests.tasks.report.helpers import run, seeds, verified
@@ -16,7 +18,25 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def texts(drawing):
-    return [element.text for element in ElementTree.fromstring(drawing.encode()).iter(f"{SVG}text")]
+    found = ElementTree.fromstring(drawing.encode()).iter(f"{SVG}text")
+    return [text for element in found for text in element.itertext()]
+
+
+def panels(chart):
+    """Of each panel its title, and the rows of the data behind each of its layers."""
+    spec = to_spec(chart, "A figure")
+    named = spec["datasets"]
+    return [
+        (panel.get("title"), [named[layer.get("data", panel.get("data"))["name"]] for layer in panel["layer"]])
+        for panel in spec.get("hconcat", [spec])
+    ]
+
+
+def marks(chart):
+    """The layers of a chart of one panel, as (kind of mark, its rows)."""
+    ((_, rows),) = panels(chart)
+    layers = to_spec(chart, "A figure")["layer"]
+    return [(layer["mark"], data) for layer, data in zip(layers, rows, strict=True)]
 
 
 def drawn(kind, found, scale: Scale = "full", **changes):
@@ -37,11 +57,6 @@ def gone(row, column, noise, paper=None):
     return experiment, (run(diverged=True, accuracy=math.nan),), outcome(experiment, diverged=1)
 
 
-def strokes(drawing):
-    """How often each way of dashing a line occurs."""
-    return re.findall(r"stroke-dasharray: ([\d., ]+)", drawing)
-
-
 CURVES = [
     of("clean", "clean", None, 90.0, 92.0),
     of("error-min", "sample-wise", SAMPLE_WISE, 20.0, 24.0),
@@ -55,20 +70,25 @@ def test_curves_have_a_panel_a_column_and_clean_data_in_each():
     said = texts(drawing)
     assert said.count("epoch") == 2
     assert {"sample-wise", "class-wise", "clean", "error-min", "other", "chance", "table9 (small scale)"} <= set(said)
-    alone = drawn("curves", CURVES[1:])["curves.svg"]
-    solid = (
-        drawing.count("stroke: currentColor; stroke-width: 1.6"),
-        alone.count("stroke: currentColor; stroke-width: 1.6"),
-    )
-    assert solid == (3, 0)  # a panel each, and the legend
+    named = [{row["name"] for rows in layers for row in rows if "name" in row} for _, layers in panels(curves(CURVES))]
+    assert named == [{"clean", "error-min", "other"}, {"clean", "error-min"}]
+    alone = [
+        {row["name"] for rows in layers for row in rows if "name" in row} for _, layers in panels(curves(CURVES[1:]))
+    ]
+    assert alone == [{"error-min", "other"}, {"error-min"}]
 
 
 def test_curves_are_told_apart_by_dashes_and_have_bands_and_chance():
-    drawing = drawn("curves", CURVES)["curves.svg"]
-    assert len(set(strokes(drawing))) >= 2  # chance, and the second row
-    assert drawing.count("FillBetweenPolyCollection") == 5  # clean twice
+    spec = to_spec(curves(CURVES), "A figure")
+    (lines_,) = [layer for layer in spec["hconcat"][0]["layer"] if layer["mark"]["type"] == "line"]
+    dashes = dict(zip(*(lines_["encoding"]["strokeDash"]["scale"][name] for name in ("domain", "range")), strict=True))
+    assert dashes["clean"] == [1, 0]
+    assert len(set(map(tuple, dashes.values()))) == 3
+    kinds = [[layer["mark"]["type"] for layer in panel["layer"]] for panel in spec["hconcat"]]
+    assert [each.count("area") for each in kinds] == [1, 1]
+    assert {row["chance"] for _, layers in panels(curves(CURVES)) for rows in layers for row in rows if "chance" in row}
     one_seed = [(experiment, runs[:1], found) for experiment, runs, found in CURVES]
-    assert "FillBetweenPolyCollection" not in drawn("curves", one_seed)["curves.svg"]
+    assert '"area"' not in json.dumps(to_spec(curves(one_seed), "A figure"))
 
 
 def test_the_best_epoch_is_no_panel_of_its_own():
@@ -97,21 +117,15 @@ def test_lines_name_what_the_columns_count_and_the_crosses_where_there_are_some(
     assert "crosses: the paper" not in texts(drawn("lines", bare)["lines.svg"])
 
 
-def crosses(drawing):
-    """How many crosses are drawn; that of the legend is smaller."""
-    shapes = re.findall(r'<path id="(m\w+)" d="M -3.5 3.5', drawing)
-    return sum(drawing.count(f'href="#{shape}"') for shape in shapes)
-
-
 def test_a_row_is_a_level_only_where_it_has_one_experiment():
-    def dotted(found):
-        return "1.5,2.475" in strokes(drawn("lines", found)["lines.svg"])
+    def levels(found):
+        return [row["row"] for mark, rows in marks(lines(found, "epsilon")) if mark["type"] == "rect" for row in rows]
 
     level = of("clean", "0", None, 90.0)
     several = [of("sample-wise", "8", SAMPLE_WISE, 80.0), of("sample-wise", "16", SAMPLE_WISE, 70.0)]
-    assert dotted([level, *several])
-    assert not dotted(several)
-    assert not dotted([several[0], gone("sample-wise", "16", SAMPLE_WISE)])
+    assert levels([level, *several]) == ["clean"]
+    assert levels(several) == []
+    assert levels([several[0], gone("sample-wise", "16", SAMPLE_WISE)]) == []
 
 
 def test_the_papers_numbers_are_crosses_whatever_became_of_ours():
@@ -121,7 +135,10 @@ def test_the_papers_numbers_are_crosses_whatever_became_of_ours():
         gone("sample-wise", "16", SAMPLE_WISE, paper=79.0),
         gone("class-wise", "8", CLASS_WISE, paper=80.0),
     ]
-    assert crosses(drawn("lines", found)["lines.svg"]) == 4
+    (crosses,) = [rows for mark, rows in marks(lines(found, "epsilon")) if str(mark.get("shape", "")).startswith("M")]
+    assert [(row["x"], row["mean"]) for row in crosses] == [(0, 95.0), (8, 85.0), (16, 79.0), (8, 80.0)]
+    only = marks(lines([gone("class-wise", "8", CLASS_WISE)], "epsilon"))
+    assert [mark["type"] for mark, _ in only] == ["point"]  # axes alone
 
 
 def test_each_copy_has_a_confusion_matrix_that_tells_its_row():
@@ -167,15 +184,11 @@ def test_the_roc_has_a_line_a_copy_and_its_title():
     assert {"fig7 (small scale)", "clean data", "error-minimizing noise (class-wise, 8/255)", "0.6000"} <= set(said)
 
 
-def test_a_title_takes_room_of_its_own_and_is_plain_text():
-    drawing = lines(SHARES, "share")
-    before, after = (ElementTree.fromstring(each.encode()) for each in (drawing, titled(drawing, "<b>a & b</b>", "c")))
-    assert after.findtext(f"{SVG}title") == "<b>a & b</b>: c"
-    assert [each.text for each in after.iter(f"{SVG}text")][:2] == ["<b>a & b</b>", "c"]
-    high = [float(each.attrib["height"].removesuffix("pt")) for each in (before, after)]
-    left, top, *_, bottom = map(float, after.attrib["viewBox"].split())
-    assert (left, bottom) == (0, high[1])
-    assert -top == pytest.approx(high[1] - high[0])
+def test_a_title_is_plain_text_and_the_name_of_the_figure():
+    drawing = ElementTree.fromstring(titled(lines(SHARES, "share"), "<b>a & b</b>", "c").encode())
+    assert drawing.attrib["aria-label"] == "<b>a & b</b>: c"
+    said = [text for each in drawing.iter(f"{SVG}text") for text in each.itertext()]
+    assert {"<b>a & b</b>", "c"} <= set(said)
 
 
 @pytest.mark.parametrize(
