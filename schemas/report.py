@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from schemas.base import Schema
+from schemas.base import Schema, Stored
 
 
 class ProtectedSet(Schema):
@@ -44,3 +44,24 @@ class ReportContext(Schema):
     versions: dict[str, str] = Field(description="Software versions by name.")
     seconds: float = Field(ge=0, description="Time the evaluation took, in seconds.")
     notes: tuple[str, ...] = Field(default=(), description="What the reader has to know besides, a sentence each.")
+
+
+class ShownPicture(Schema):
+    """A picture of a report that no table holds: its file under figures/, and what is said of it."""
+
+    name: str = Field(description="File name.")
+    caption: str = Field(description="What stands below it.")
+    alt: str = Field(description="What is said to those who can't see it.")
+    width: int | None = Field(description="Width to show it at, in CSS pixels; None: its own.")
+
+
+class StoredContext(Stored):
+    """All that a report says and its tables don't hold: context.json."""
+
+    context: ReportContext
+    covered: dict[str, tuple[str, ...]] = Field(
+        description="Classes that were to be protected, by the name of a copy; all of them where a copy is not named."
+    )
+    classes: dict[str, tuple[str, ...]] = Field(description="Class names in their order, by dataset.")
+    grids: tuple[ShownPicture, ...] = Field(description="The grids of pictures.")
+    created: str = Field(description="When the report was written, in UTC, ISO 8601.")

@@ -76,16 +76,16 @@ def runs_table(frame: pd.DataFrame) -> Table:
 
 def settings_table(context: ReportContext) -> Table:
     """The configuration, flat."""
-    return Table("What was asked for", ("Setting", "Value"), tuple(_flat(context.settings)))
+    return Table("What was asked for", ("Setting", "Value"), tuple(flat(context.settings)))
 
 
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     """Nested settings as (dotted name, JSON text) pairs."""
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+            yield from flat(inner, f"{name}.{key}" if name else str(key))
     elif isinstance(value, Sequence) and any(isinstance(inner, Mapping) for inner in value):
         for number, inner in enumerate(value, start=1):
-            yield from _flat(inner, f"{name}.{number}")
+            yield from flat(inner, f"{name}.{number}")
     elif name:
         yield one_line(name), one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -28,6 +28,7 @@ CLASS_DTYPES = {
     "right": "int64",
     "accuracy": "float64",
     "protected": "bool",
+    "peak_right": "float64",
 }
 VERIFICATION_DTYPES = {
     "inputs": "string",
@@ -54,8 +55,8 @@ def confusion(runs: Sequence[VictimRun]) -> pd.DataFrame:
 def per_class(runs: Sequence[VictimRun], covered: Covered) -> pd.DataFrame:
     """One row a run and class: test pictures, how many were right, and accuracy in percent (NaN without pictures).
 
-    `protected`: the class was to be protected in the copy, all of them where `covered` does not name it. Raises
-    DataError when there are no runs.
+    `protected`: the class was to be protected in the copy, all of them where `covered` does not name it. `peak_right`:
+    how many were right at the best epoch, NaN where that was not kept. Raises DataError when there are no runs.
     """
     rows = class_rows(runs, covered)
     known = pd.DataFrame([(run.inputs, run.countermeasure) for run in ordered(runs)], columns=list(CLASS_DTYPES)[:2])

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
+from infra.errors import DataError
 from infra.storage import Folder
 from schemas.evaluate import ReportRecord, VictimRun
-from schemas.report import ReportContext
+from schemas.report import ReportContext, ShownPicture, StoredContext
 from tasks.report.classes import Covered
 from tasks.report.detail_gallery import class_pictures, face_pictures, suite_pictures, trigger_pictures
 from tasks.report.display import spreadsheet_frame
@@ -18,10 +19,11 @@ from tasks.report.frame import curves
 from tasks.report.gallery import Picture, confusion_pictures, curve_pictures, grid_pictures
 from tasks.report.html import render_html
 from tasks.report.markdown import render_markdown
+from tasks.report.read import read_runs
 from tasks.report.tidy import backdoor, confusion, per_class, roc, verification
 from tasks.report.view import view
 
-MARKER = "report.json"
+MARKER, CONTEXT = "report.json", "context.json"
 Pictures = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -38,24 +40,58 @@ def write_report(
     which classes of a copy were to be protected: all of them, of copies that it doesn't name. Raises DataError without
     runs or for pictures that don't match, before anything is written, and StorageError.
     """
-    found = findings(runs, covered)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    said = view(found, context, created)
-    figures = _figures(runs, found, pictures)
-    files = {
-        **_tables(runs, found, covered),
-        **{f"figures/{each.name}": each.data for group in figures.values() for each in group},
-        "report.md": render_markdown(said, figures).encode(),
-        "report.html": render_html(said, figures).encode(),
-    }
+    found, grids = findings(runs, covered), list(grid_pictures(pictures))
+    around = StoredContext(
+        context=context,
+        covered={name: tuple(sorted(classes)) for name, classes in covered.items()},
+        classes={run.dataset: run.classes for run in runs},
+        grids=tuple(ShownPicture(name=p.name, caption=p.caption, alt=p.alt, width=p.width) for p in grids),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    files, record = _drawn(folder, runs, found, around, grids)
     # An older report in the same folder must not vouch for a half-written new one.
+    folder.delete(MARKER)
+    for name, data in {**_tables(runs, found, covered), **files}.items():
+        folder.write(name, data)
+    folder.save(CONTEXT, around)
+    folder.save(MARKER, record)
+    return record
+
+
+def redraw(folder: Folder) -> ReportRecord:
+    """Draw a report anew from the tables and the context.json in its folder, which stay as they are.
+
+    Raises DataError when they are damaged or no report's, and StorageError.
+    """
+    around = folder.load(CONTEXT, StoredContext)
+    if around is None:
+        problem = f"{folder.url} has no {CONTEXT}, so what stands around its numbers is not known"
+        raise DataError(problem, "evaluate again: what was trained is taken from the workspace")
+    runs = read_runs(folder, around.classes)
+    found = findings(runs, {name: frozenset(classes) for name, classes in around.covered.items()})
+    grids = [Picture(p.name, folder.read(f"figures/{p.name}"), p.caption, p.alt, p.width) for p in around.grids]
+    files, record = _drawn(folder, runs, found, around, grids)
     folder.delete(MARKER)
     for name, data in files.items():
         folder.write(name, data)
-    url = folder.object_url("report.html")
-    record = ReportRecord(report=url, rows=len(found.frame), created=created, verdict=said.verdict[0])
     folder.save(MARKER, record)
     return record
+
+
+def _drawn(
+    folder: Folder, runs: Sequence[VictimRun], found: Findings, around: StoredContext, grids: list[Picture]
+) -> tuple[dict[str, bytes], ReportRecord]:
+    """All that is drawn from the tables, by file name, and what report.json says of it."""
+    said = view(found, around.context, around.created)
+    figures = {**_figures(runs, found), "grids": grids}
+    files = {
+        **{f"figures/{each.name}": each.data for group in figures.values() for each in group},
+        "results.csv": spreadsheet_frame(found.frame).to_csv(index=False, lineterminator="\n").encode(),
+        "report.md": render_markdown(said, figures).encode(),
+        "report.html": render_html(said, figures).encode(),
+    }
+    url = folder.object_url("report.html")
+    return files, ReportRecord(report=url, rows=len(found.frame), created=around.created, verdict=said.verdict[0])
 
 
 def _tables(runs: Sequence[VictimRun], found: Findings, covered: Covered) -> dict[str, bytes]:
@@ -68,11 +104,10 @@ def _tables(runs: Sequence[VictimRun], found: Findings, covered: Covered) -> dic
         "per_class": per_class(runs, covered),
         **{name: table for name, table in measured.items() if len(table)},
     }
-    text = spreadsheet_frame(found.frame).to_csv(index=False, lineterminator="\n")
-    return {**{f"{name}.parquet": _parquet(table) for name, table in tables.items()}, "results.csv": text.encode()}
+    return {f"{name}.parquet": _parquet(table) for name, table in tables.items()}
 
 
-def _figures(runs: Sequence[VictimRun], found: Findings, pictures: Pictures) -> dict[str, list[Picture]]:
+def _figures(runs: Sequence[VictimRun], found: Findings) -> dict[str, list[Picture]]:
     return {
         "suite": list(suite_pictures(found)),
         "parts": [],
@@ -81,7 +116,6 @@ def _figures(runs: Sequence[VictimRun], found: Findings, pictures: Pictures) -> 
         "backdoor": list(trigger_pictures(found)),
         "curves": curve_pictures(runs),
         "confusion": list(confusion_pictures(runs)),
-        "grids": list(grid_pictures(pictures)),
     }
 
 

@@ -80,7 +80,7 @@ def test_every_file_is_written_and_the_record_names_the_report(tmp_path):
         "figures/confusion-2-error-minimizing-noise-sample-wise-8-255-tiny.svg",
         "figures/pictures-1-cats.png",
     }
-    assert set(folder.list()) == {*tables, *figures, "report.md", "report.html", "report.json"}
+    assert set(folder.list()) == {*tables, *figures, "report.md", "report.html", "report.json", "context.json"}
     assert folder.load("report.json", ReportRecord) == record
     assert record.report == f"{tmp_path}/report.html"
     assert record.rows == 12
