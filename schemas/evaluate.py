@@ -12,6 +12,7 @@ from schemas.protect import DeviceName
 from schemas.runner import Runner, ThreadsRunner, require_device, require_shared
 from schemas.victims import TinyVictim, Victim
 
+Judgement = Literal["holds", "partly", "undone", "unknown"]
 Part = Literal["all", "protected", "clean"]
 
 
@@ -150,6 +151,19 @@ class VictimRun(Stored):
     diverged: bool = Field(default=False, description="True when the loss stopped being a number.")
 
 
+class Judged(Schema):
+    """What a report's verdict on one copy stands on: the victim and countermeasure that keep the least protection."""
+
+    dataset: str
+    trained_on: str = Field(description="The copy, by name.")
+    victim: str
+    countermeasure: str
+    reached: float = Field(description="Mean clean test accuracy over seeds, percent.")
+    ceiling: float | None = Field(description="The clean ceiling beside it, percent; None: not run.")
+    kept: float | None = Field(description="Share of the protection kept, at most 1; None: not known.")
+    judgement: Judgement = Field(description="What that amounts to.")
+
+
 class ReportRecord(Stored):
     """What a report was made of and where it lies: report.json, written last."""
 
@@ -157,6 +171,8 @@ class ReportRecord(Stored):
     rows: int = Field(description="Rows of the frame.")
     created: str = Field(description="When, in UTC, ISO 8601.")
     verdict: str = Field(description="The report's first sentence.")
+    title: str = Field(default="", description="What was evaluated.")
+    judged: tuple[Judged, ...] = Field(default=(), description="The worst case of each copy; empty: none was judged.")
 
 
 class Evaluation(Schema):

@@ -1,15 +1,21 @@
 """`unlearnable report`."""
 
+import datetime
+import re
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from flows.cli import options
 from infra.errors import ConfigurationError
-from infra.storage import Folder
-from schemas.evaluate import ReportRecord
+from schemas.evaluate import Judgement
+
+if TYPE_CHECKING:
+    from tasks.report.index import Listed
+
+_EXPORTED = ("report.html", "report.md", "results.csv")
 
 
 def command(
@@ -17,46 +23,110 @@ def command(
     run: Annotated[
         str | None, typer.Argument(metavar="RUN", help="A report's name.", show_default="all, or last")
     ] = None,
+    search: Annotated[str | None, typer.Option(help="List those with this in name, title or verdict.")] = None,
+    judgement: Annotated[
+        str | None, typer.Option(help=f"List those with a copy that is {', '.join(get_args(Judgement))}.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="List those written from this day on (YYYY-MM-DD, UTC).")] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="OTHER", help="Set RUN beside another report."),
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
     export: Annotated[
         Path | None, typer.Option(help="Copy report.html, report.md and results.csv to a folder.")
     ] = None,
+    redraw: Annotated[
+        bool, typer.Option("--redraw", help="Draw the report anew from its tables, which stay as they are.")
+    ] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Show them all in a browser, on this machine alone.")] = False,
+    port: Annotated[int, typer.Option(help="Port to serve on; 0: any that is free.", min=0, max=65535)] = 8321,
     json_: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """List the reports of a workspace, open one, or export one."""
+    """List the reports of a workspace; open, export or compare one; serve them all."""
     del debug
+    from tasks.report import index
 
-    folder = Folder(workspace).child("reports")
-    names = sorted({n.split("/")[0] for n in folder.list() if n.endswith("/report.json")})
-    if not names or (run is not None and run not in names):
-        missing = f"no report called {run}" if names else "no report"
-        mend = f"there is {', '.join(names[-5:])}" if names else "run unlearnable evaluate first"
-        raise ConfigurationError(f"{workspace} has {missing}", mend)
-    chosen = [run] if run else names
-    records = {name: folder.load(f"{name}/report.json", ReportRecord) for name in chosen}
-    if export is not None:
-        _export(folder.child(chosen[-1]), export)
-    if open_:
-        _open(folder.object_url(f"{chosen[-1]}/report.html"), folder.is_local)
-    if json_:
-        options.print_json({name: record.model_dump(mode="json") for name, record in records.items() if record})
+    if serve:
+        from flows.cli.serve import serve as run_server
+
+        run_server(workspace, port)
         return
-    for name, record in records.items():
-        if record:
-            print(f"{name}  {record.rows} runs  {record.verdict}\n  {record.report}")
+    found = index.listed(workspace, index.Filter(search, _judgement(judgement), _day(since)))
+    chosen = [index.one_of(found, workspace, run)] if run else found
+    if not chosen:
+        some = search or judgement or since
+        missing, mend = ("no such report", "ask for less") if some else ("no report", "run unlearnable evaluate first")
+        raise ConfigurationError(f"{workspace} has {missing}", mend)
+    if redraw:
+        from tasks.report.write import redraw as draw
+
+        draw(index.reports_of(workspace).child(chosen[-1].name))
+    if compare is not None:
+        _compare(workspace, chosen[-1].name, index.one_of(index.listed(workspace), workspace, compare).name, json_)
+        return
+    if export is not None:
+        _export(workspace, chosen[-1], export)
+    if open_:
+        _open(chosen[-1].record.report, index.reports_of(workspace).is_local)
+    if json_:
+        options.print_json({each.name: each.record.model_dump(mode="json") for each in chosen})
+        return
+    for line in index.lines(chosen):
+        print(line)
 
 
-def _export(report: Folder, target: Path) -> None:
+def _judgement(asked: str | None) -> Judgement | None:
+    for known in get_args(Judgement):
+        if asked == known:
+            return known
+    if asked is None:
+        return None
+    raise ConfigurationError(f"--judgement {asked} is none", f"give {', '.join(get_args(Judgement))}")
+
+
+def _day(asked: str | None) -> str | None:
+    try:
+        return asked and datetime.date.fromisoformat(asked).isoformat()
+    except ValueError as error:
+        raise ConfigurationError(f"--since {asked} is no day", "write it as 2026-11-28") from error
+
+
+def _compare(workspace: str, first: str, second: str, json_: bool) -> None:
+    from rich.console import Console
+
+    from tasks.report import index
+    from tasks.report.compare import compare
+    from tasks.report.terminal import text_table
+
+    found = compare(index.side_of(workspace, first), index.side_of(workspace, second))
+    if json_:
+        tables = {"settings": found.settings, "cells": found.cells}
+        rows = {name: [dict(zip(table.head, row, strict=True)) for row in table.rows] for name, table in tables.items()}
+        options.print_json({"first": first, "second": second, "sentences": list(found.sentences), **rows})
+        return
+    console = Console(highlight=False)
+    for table in (found.settings, found.cells):
+        if table.rows:
+            console.print(text_table(table))
+    for sentence in found.sentences:
+        print(sentence)
+
+
+def _export(workspace: str, chosen: "Listed", target: Path) -> None:
+    from tasks.report import index
+
+    folder = index.reports_of(workspace).child(chosen.name)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for name in ("report.html", "report.md", "results.csv"):
-            (target / name).write_bytes(report.read(name))
+        for name in _EXPORTED:
+            (target / name).write_bytes(folder.read(name))
     except OSError as error:
         raise ConfigurationError(f"can't export to {target}: {error.strerror}", "give a folder to write to") from error
 
 
 def _open(url: str, local: bool) -> None:
     if not local:
-        raise ConfigurationError(f"{url} is not on this machine", "use --export FOLDER and open it there")
-    webbrowser.open(Path(url.removeprefix("file://")).resolve().as_uri())
+        raise ConfigurationError(f"{url} is not on this machine", "use --export FOLDER and open it there, or --serve")
+    webbrowser.open(Path(re.sub("^file://", "", url)).resolve().as_uri())

@@ -1,7 +1,7 @@
 """Two reports side by side: what was asked for otherwise, what came out otherwise, and which of it is no chance."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,18 +47,18 @@ def compare(first: Side, second: Side) -> Comparison:
     """
     pairs = list(_pairs(first.summary, second.summary))
     changed = tuple(_changed(first.context, second.context))
-    told = [(row, _said(one, other)) for row, one, other in pairs]
+    told: list[Said] = [_said(one, other) for _, one, other in pairs]
     return Comparison(
-        sentences=tuple(_sentences(changed, [said for _, said in told])),
+        sentences=tuple(_sentences(changed, told)),
         settings=Table(
             "What was asked for otherwise", ("Setting", one_line(first.name), one_line(second.name)), changed
         ),
         cells=Table(
             f"Clean test accuracy: {one_line(first.name)} first, {one_line(second.name)} second",
             CELLS_HEAD,
-            tuple(_row(*pair, said) for pair, (_, said) in zip(pairs, told, strict=True)),
+            tuple(_row(cell, one, other, said) for (cell, one, other), said in zip(pairs, told, strict=True)),
             frozenset((3, 4, 5, 6)),
-            marked=frozenset(at for at, (_, said) in enumerate(told) if said in ("higher", "lower")),
+            marked=frozenset(at for at, said in enumerate(told) if said in ("higher", "lower")),
         ),
     )
 
@@ -112,7 +112,7 @@ def _changed(one: ReportContext, other: ReportContext) -> Iterator[tuple[str, st
             yield one_line(name), one_line(values[0]), one_line(values[1])
 
 
-def _sentences(changed: tuple[tuple[str, str, str], ...], said: list[Said]) -> Iterator[str]:
+def _sentences(changed: tuple[tuple[str, str, str], ...], said: Sequence[Said]) -> Iterator[str]:
     settings = "Both were asked for the same" if not changed else f"{len(changed)} settings or versions differ"
     yield f"{settings} (places and machines left out)."
     both = [each for each in said if not each.startswith("only")]

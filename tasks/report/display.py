@@ -3,11 +3,12 @@
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from infra.errors import one_line
+from schemas.evaluate import Judgement
 
 CLEAN = "none"
 PLAIN = "none"
@@ -17,8 +18,6 @@ TWO_DECIMALS = ("test_accuracy", "peak_test_accuracy", "train_accuracy", "second
 FOUR_DECIMALS = ("auc",)
 _FORMULA = re.compile(r"[=+\-@]")
 _PARTS = {"all": "", "protected": ", protected part alone", "clean": ", clean part alone"}
-
-Judgement = Literal["holds", "partly", "undone", "unknown"]
 
 
 def accuracy(value: float | None) -> str:

@@ -15,6 +15,7 @@ from tasks.report.display import records
 from tasks.report.frame import CURVE_DTYPES, DTYPES
 from tasks.report.tidy import BACKDOOR_DTYPES, CLASS_DTYPES, CONFUSION_DTYPES, ROC_DTYPES, VERIFICATION_DTYPES
 
+MARKER, CONTEXT = "report.json", "context.json"
 # Beside the frame, each with its columns; the last three are written where they were measured.
 _TABLES: dict[str, dict[str, str]] = {
     "curves": CURVE_DTYPES,

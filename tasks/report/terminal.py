@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.errors import one_line
+from tasks.report import tables
 from tasks.report.display import CLEAN, MISSING, Judgement, judge, records, share, spread
 
 # Folds resnet18-w16 and tiny-w16-32-64-64 behind a hyphen, and leaves the other names whole.
@@ -45,6 +46,16 @@ def summary_table(summary: pd.DataFrame) -> Table:
         kept = Text(share(share_kept), style=_STYLES[judge(share_kept)])
         cells = map(Text, [*told, _folded(row["countermeasure"], _COUNTERMEASURE)])
         table.add_row(*cells, spread(row["ceiling"], row["ceiling_std"]), own, kept)
+    return table
+
+
+def text_table(data: tables.Table) -> Table:
+    """Any table of a report, its numbers to the right; what is marked stands out."""
+    table = Table(title=data.caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for at, name in enumerate(data.head):
+        table.add_column(name, justify="right" if at in data.numbers else "left", overflow="fold")
+    for at, row in enumerate(data.rows):
+        table.add_row(*map(Text, row), style="bold" if at in data.marked else None)
     return table
 
 

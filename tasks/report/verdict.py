@@ -1,14 +1,16 @@
 """The verdict: a few plain sentences that follow from the numbers, and say what the numbers can't."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from infra.errors import one_line
+from schemas.evaluate import Judged
 from schemas.report import ReportContext
 from tasks.report.caveats import caveats, weak_fits
-from tasks.report.display import capital, copy_name, listing, records, whole_name
+from tasks.report.display import capital, copy_name, judge, listing, records, whole_name
 from tasks.report.findings import Findings
 from tasks.report.frame import COPY
 from tasks.report.partial import called, class_word, on_classes, on_parts
@@ -38,6 +40,28 @@ def sentences(found: Findings, context: ReportContext) -> list[str]:
 def headlines(found: Findings, context: ReportContext) -> list[str]:
     """The sentences that judge a copy, one a copy: the first that is said of it."""
     return [about[0] for about in _about_copies(found, context)] or [_nothing(found)]
+
+
+def judged(found: Findings) -> Iterator[Judged]:
+    """The worst case of each copy, as the first sentence on it tells; nothing of a copy without a number."""
+    for _, cells in found.judged.groupby(COPY, sort=False):
+        worst = worst_case(cells)
+        if len(worst):
+            row = _hardest(worst)
+            yield Judged(
+                dataset=row["dataset"],
+                trained_on=copy_name(row),
+                victim=row["victim"],
+                countermeasure=row["countermeasure"],
+                reached=row["mean"],
+                ceiling=_known(row["ceiling"]),
+                kept=_known(row["kept"]),
+                judgement=judge(row["kept"]),
+            )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _about_copies(found: Findings, context: ReportContext) -> Iterator[list[str]]:

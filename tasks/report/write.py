@@ -19,11 +19,11 @@ from tasks.report.frame import curves
 from tasks.report.gallery import Picture, confusion_pictures, curve_pictures, grid_pictures
 from tasks.report.html import render_html
 from tasks.report.markdown import render_markdown
-from tasks.report.read import read_runs
+from tasks.report.read import CONTEXT, MARKER, read_runs
 from tasks.report.tidy import backdoor, confusion, per_class, roc, verification
+from tasks.report.verdict import judged
 from tasks.report.view import view
 
-MARKER, CONTEXT = "report.json", "context.json"
 Pictures = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -91,7 +91,14 @@ def _drawn(
         "report.html": render_html(said, figures).encode(),
     }
     url = folder.object_url("report.html")
-    return files, ReportRecord(report=url, rows=len(found.frame), created=around.created, verdict=said.verdict[0])
+    return files, ReportRecord(
+        report=url,
+        rows=len(found.frame),
+        created=around.created,
+        verdict=said.verdict[0],
+        title=said.title,
+        judged=tuple(judged(found)),
+    )
 
 
 def _tables(runs: Sequence[VictimRun], found: Findings, covered: Covered) -> dict[str, bytes]:

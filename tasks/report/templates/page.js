@@ -1,5 +1,5 @@
 "use strict";
-// All that moves in a report. Without it the page says the same: sorted as it was written, with charts that stand still.
+// All that moves on a page. Without it a page says the same: sorted as it was written, with charts that stand still.
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
@@ -80,6 +80,7 @@ function filters(section) {
 
 function zoom() {
   const dialog = document.getElementById("zoom");
+  if (!dialog) return;
   const picture = dialog.querySelector(".stage").appendChild(document.createElement("img"));
   const factor = dialog.querySelector("input");
   const resize = () => {
