@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-s3 test-faults test-ray lint audit types contract check format bench studies lock clean
+.PHONY: help setup demo up down test test-s3 test-faults test-ray test-browser lint audit types contract check format bench studies lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ test-faults: $(STAMP) ## kill runs, fill disks, damage sources: the right bytes 
 
 test-ray: $(STAMP) ## run the tests on Ray and Dask clusters of this machine
 	$(BIN)/pytest -m ray tests/cluster $(ARGS)
+
+test-browser: $(STAMP) ## look at reports in a real Chromium, with axe-core (root, Debian's chromium, npm)
+	tests/browser/run.sh $(BIN)/pytest -m browser tests/browser $(ARGS)
 
 lint: $(STAMP) ## ruff: rules and format; hadolint and the compose schema for infra/
 	$(BIN)/ruff check .

@@ -33,6 +33,19 @@ class ProtectedSet(Schema):
     )
     noise_error: float | None = Field(default=None, description="Error rate at which the fit was kept, if known.")
     converged: bool | None = Field(default=None, description="False when the fit ended above lambda; None: not known.")
+    destination: str = Field(default="", description="Where it lies.")
+    protected: int | None = Field(default=None, description="Samples that carry noise, by its manifest.")
+    classes: tuple[str, ...] | None = Field(default=None, description="Classes that were to be protected; None: all.")
+    shards: int | None = Field(default=None, description="Shards of it.")
+    size: int | None = Field(default=None, description="Bytes of all shards.")
+    quarantined: int | None = Field(default=None, description="Samples of the source that were not fit to protect.")
+    reasons: dict[str, int] = Field(
+        default_factory=dict,
+        description="How many of them for which reason; empty where the list is in another workspace.",
+    )
+    orphans: int = Field(default=0, description="Shards of it whose source is gone.")
+    digest: str = Field(default="", description="Digest of the stored bytes and their labels.")
+    software: str = Field(default="", description="Version that wrote the shards.")
 
 
 class ReportContext(Schema):

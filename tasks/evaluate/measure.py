@@ -1,18 +1,27 @@
 """A protected copy measured on its stored bytes."""
 
+import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
 
 from infra.errors import ConfigurationError
+from infra.redaction import redact
+from infra.storage import Folder
 from schemas.dataset import SourceSpec
-from schemas.protect import ProtectedManifest
+from schemas.protect import Job, ProtectedManifest
 from schemas.report import ProtectedSet
 from tasks.rewrite.audit import Audit
+from tasks.shard.index import QUARANTINE
 
 
-def protected_set(manifest: ProtectedManifest, audit: Audit) -> ProtectedSet:
-    """What an audit measured, as a row of the report; means are over the pictures that were changed."""
-    protection = manifest.protection
+def protected_set(copy: str, manifest: ProtectedManifest, audit: Audit, reasons: Mapping[str, int]) -> ProtectedSet:
+    """What an audit measured of the copy at a URL, as a row of the report; means are over the changed pictures.
+
+    `reasons` counts its quarantined samples.
+    """
+    protection, dataset = manifest.protection, manifest.dataset
     return ProtectedSet(
         method=protection.method,
         form=protection.form,
@@ -29,7 +38,32 @@ def protected_set(manifest: ProtectedManifest, audit: Audit) -> ProtectedSet:
         ssim=audit.similarity and audit.similarity.mean(),
         noise_error=protection.noise_error,
         converged=protection.converged,
+        destination=redact(copy),
+        protected=protection.protected,
+        classes=protection.classes,
+        shards=len(dataset.shards),
+        size=sum(shard.bytes for shard in dataset.shards),
+        quarantined=dataset.quarantined,
+        reasons=dict(reasons),
+        orphans=len(manifest.orphans),
+        digest=dataset.digest,
+        software=protection.software,
     )
+
+
+def quarantine_reasons(workspace: Folder, copy: str) -> dict[str, int]:
+    """How many samples of a copy's source were quarantined for which reason, the most frequent first.
+
+    Empty when another workspace made the copy. Raises StorageError.
+    """
+    job = workspace.load("job.json", Job)
+    if job is None or Folder(job.destination).identity() != Folder(copy).identity():
+        return {}
+    data = workspace.read_optional(f"dataset/{QUARANTINE}")
+    if data is None:
+        return {}
+    counts = pd.read_parquet(io.BytesIO(data), columns=["reason"])["reason"].value_counts(sort=True)
+    return {str(reason): int(count) for reason, count in counts.items()}
 
 
 def require_distinct(copies: Sequence[ProtectedSet]) -> None:

@@ -37,7 +37,8 @@ def measure_copy(copy: str, config: EvaluateConfig) -> ProtectedSet:
     if found.problems:
         first = "; ".join(found.problems[:3])
         raise DataError(f"{copy} does not pass its audit ({first})", "run verify, then protect again")
-    return measure.protected_set(manifest_of(Folder(copy)), found)
+    reasons = measure.quarantine_reasons(Folder(config.workspace), copy)
+    return measure.protected_set(copy, manifest_of(Folder(copy)), found, reasons)
 
 
 @task(name="train victim", task_run_name="{cell.victim.name} {cell.countermeasure.name} seed {cell.seed}", **RETRIES)

@@ -113,14 +113,15 @@ def _changed(one: ReportContext, other: ReportContext) -> Iterator[tuple[str, st
 
 
 def _sentences(changed: tuple[tuple[str, str, str], ...], said: Sequence[Said]) -> Iterator[str]:
-    settings = "Both were asked for the same" if not changed else f"{len(changed)} settings or versions differ"
-    yield f"{settings} (places and machines left out)."
+    differ = "1 setting or version differs" if len(changed) == 1 else f"{len(changed)} settings or versions differ"
+    yield f"{differ if changed else 'Both were asked for the same'} (places and machines left out)."
     both = [each for each in said if not each.startswith("only")]
     higher, lower = said.count("higher"), said.count("lower")
     if both:
         ways = ", ".join(f"{count} {way}" for count, way in ((higher, "higher"), (lower, "lower")) if count)
         more = f": {ways} in the second" if ways else ""
-        yield f"Of {len(both)} numbers that both have, {higher + lower} differ by more than the spread{more}."
+        differ = "1 differs" if higher + lower == 1 else f"{higher + lower} differ"
+        yield f"Of {len(both)} numbers that both have, {differ} by more than the spread{more}."
     else:
         yield "They have no number in common."
     if alone := said.count("only in the first"):

@@ -11,6 +11,7 @@ from schemas.report import ProtectedSet, ReportContext
 from tasks.report.display import MISSING, accuracy, copy_name, display_frame, listing
 from tasks.report.tables import Table
 
+_MOST_REASONS = 20
 STORED_HEAD = (
     *("Copy", "Samples", "Changed", "Budget, 1/255", "L-inf, 1/255", "Largest L2, 1/255"),
     *("Mean L2", "PSNR, dB", "SSIM", "Fit's error"),
@@ -44,6 +45,50 @@ def stored_table(context: ReportContext) -> Table:
 def _fit_error(copy: ProtectedSet) -> str:
     error = MISSING if copy.noise_error is None else f"{copy.noise_error:.3f}"
     return f"{error} (not converged)" if copy.converged is False else error
+
+
+COVERED_HEAD = (
+    *("Copy", "Place", "Samples", "Protected", "Covered", "Shards", "Size, MB", "Quarantined", "Digest", "Written by"),
+)
+
+
+def covered_table(context: ReportContext) -> Table:
+    """What was protected: how much of what, where it lies, and what was left out."""
+    rows = tuple(
+        (
+            copy_name(copy.model_dump()),
+            one_line(copy.destination) or MISSING,
+            f"{copy.samples}",
+            MISSING if copy.protected is None else f"{copy.protected}",
+            _coverage(copy),
+            _count(copy.shards) + (f", {copy.orphans} without a source" if copy.orphans else ""),
+            MISSING if copy.size is None else f"{copy.size / 1e6:.2f}",
+            _count(copy.quarantined),
+            copy.digest[:12] or MISSING,
+            one_line(copy.software) or MISSING,
+        )
+        for copy in context.protected
+    )
+    return Table("What was protected, by the manifest of each copy", COVERED_HEAD, rows, frozenset((2, 3, 5, 6, 7)))
+
+
+def quarantine_table(context: ReportContext) -> Table:
+    """Samples of the sources that were not fit to protect, by reason, the most frequent first."""
+    rows = tuple(
+        (copy_name(copy.model_dump()), one_line(reason), f"{count}")
+        for copy in context.protected
+        for reason, count in list(copy.reasons.items())[:_MOST_REASONS]
+    )
+    return Table("Samples left out, by reason", ("Copy", "Reason", "Samples"), rows, frozenset((2,)))
+
+
+def _coverage(copy: ProtectedSet) -> str:
+    classes = "all classes" if copy.classes is None else f"the classes {listing([one_line(n) for n in copy.classes])}"
+    return classes if copy.fraction >= 1 else f"{100 * copy.fraction:g} % of {classes}"
+
+
+def _count(number: int | None) -> str:
+    return MISSING if number is None else f"{number}"
 
 
 def about_table(frame: pd.DataFrame, context: ReportContext, created: str) -> Table:

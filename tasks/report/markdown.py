@@ -38,9 +38,10 @@ def render_markdown(view: View, figures: Mapping[str, Sequence[Picture]]) -> str
         ["## Confusion matrices", *_figures(figures["confusion"], _CONFUSION_MISSING)],
         ["## Pictures", *_figures(figures["grids"], "No pictures were given to show.")],
         ["## Imperceptibility", _table(view.stored) if view.stored.rows else "No protected copy was measured."],
+        ["## What was protected", *_filled(view.covered, view.quarantined)] if view.covered.rows else [],
+        ["## Configuration", *_filled(view.settings, view.about)],
         ["## Limits that no number here shows", _items(view.truths)] if view.truths else [],
         ["## Notes", _items(view.notes)] if view.notes else [],
-        ["## Configuration", *map(_table, filter(lambda table: table.rows, (view.settings, view.about)))],
         ["## Every run", f"<details><summary>{escape(view.runs.caption)}</summary>", _rows(view.runs), "</details>"],
     )
     return "\n\n".join(blocks) + "\n"
@@ -54,6 +55,10 @@ def _detail(part: Section, pictures: Sequence[Picture]) -> list[str]:
     if not part.tables and not pictures:
         return []
     return [f"## {escape(part.title)}", *map(_figure, pictures), *map(_table, part.tables)]
+
+
+def _filled(*tables: Table) -> list[str]:
+    return [_table(table) for table in tables if table.rows]
 
 
 def _table(table: Table) -> str:

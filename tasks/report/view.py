@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 from infra.errors import one_line
 from schemas.report import ReportContext
-from tasks.report.context_tables import about_table, runs_table, settings_table, stored_table
+from tasks.report.context_tables import (
+    about_table,
+    covered_table,
+    quarantine_table,
+    runs_table,
+    settings_table,
+    stored_table,
+)
 from tasks.report.detail_tables import class_tables, face_table, part_tables, trigger_table
 from tasks.report.findings import Findings
 from tasks.report.tables import Table, result_tables
@@ -41,6 +48,8 @@ class View:
     note: str
     details: tuple[Section, ...]
     stored: Table
+    covered: Table
+    quarantined: Table
     settings: Table
     about: Table
     truths: tuple[str, ...]
@@ -64,6 +73,8 @@ def view(found: Findings, context: ReportContext, created: str) -> View:
             Section("backdoor", "The noise as a trigger", tuple(trigger_table(found))),
         ),
         stored=stored_table(context),
+        covered=covered_table(context),
+        quarantined=quarantine_table(context),
         settings=settings_table(context),
         about=about_table(found.frame, context, created),
         truths=tuple(truths(context, found.frame)),

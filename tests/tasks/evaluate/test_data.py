@@ -230,7 +230,7 @@ class TestMeasure:
         job = config_of(tmp_path, source, method, budget=budget, application=Application(arithmetic="as-published"))
         manifest = protect_all(job)
         found = audit(Folder(job.destination), spec(source))
-        row = measure.protected_set(manifest, found)
+        row = measure.protected_set("copy", manifest, found, {})
         assert (row.norm, row.epsilon, row.variant) == ("l2", 60, "l2, as published")
         assert (row.converged, row.noise_error) == (stop_error > 0, manifest.protection.noise_error)
         assert row.noise_error is not None

@@ -15,7 +15,9 @@ from tests.tasks.rewrite.helpers import config_of, folder_source, protect_all
 def row(place, source, ssim=True, **changes):
     job = config_of(place, source, **changes)
     manifest = protect_all(job)
-    return measure.protected_set(manifest, audit(Folder(job.destination), SourceSpec(url=str(source)), ssim=ssim))
+    return measure.protected_set(
+        job.destination, manifest, audit(Folder(job.destination), SourceSpec(url=str(source)), ssim=ssim), {}
+    )
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def test_pictures_that_carry_no_noise_do_not_make_it_look_fainter(source, tmp_pa
 
 def test_where_nothing_changed_there_is_no_number(source, tmp_path):
     job = config_of(tmp_path, source)
-    found = measure.protected_set(protect_all(job), Audit(samples=20, similarity=Similarity(20)))
+    found = measure.protected_set("copy", protect_all(job), Audit(samples=20, similarity=Similarity(20)), {})
     assert (found.changed, found.mean_l2, found.psnr, found.ssim) == (0, None, None, None)
 
 

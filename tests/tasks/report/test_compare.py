@@ -24,7 +24,7 @@ def test_only_what_exceeds_the_spread_over_seeds_is_called_a_difference():
     rows = cells(found)
     assert rows[PROTECTED, "none"] == ("12.00 ± 1.00", "30.00 ± 1.00", "+18.00", "1.41", "higher")
     assert rows[PROTECTED, "jpeg-10"] == ("70.00 ± 1.00", "70.50 ± 1.00", "+0.50", "1.41", "within the spread")
-    assert "Of 4 numbers that both have, 1 differ by more than the spread: 1 higher in the second." in found.sentences
+    assert "Of 4 numbers that both have, 1 differs by more than the spread: 1 higher in the second." in found.sentences
     marked = [found.cells.rows[at][2] for at in found.cells.marked]
     assert marked == ["none"]
     back = cells(compare(side("t", grid_of_runs(70.5, 30.0)), side("m", grid_of_runs(70.0, 12.0))))
