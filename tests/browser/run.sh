@@ -2,7 +2,7 @@
 # Run a command with a Chromium and axe-core at hand: tests/browser/run.sh COMMAND...
 # Without them the command is not run: that fails where CI is set, and says so and passes elsewhere.
 set -euo pipefail
-AXE_VERSION=4.13.1
+AXE_VERSION=4.14.1
 
 skip() {
     echo "browser tests not run: $*" >&2
