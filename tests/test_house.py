@@ -29,7 +29,7 @@ OFFENCES = [
     ("layers", "tasks/rewrite/card.py", "from tasks.evaluate import cells"),
     ("layers", "tasks/evaluate/cells.py", "from tasks.report import svg"),
     ("layers", "infra/keys.py", "from tasks.nn import fold"),
-    ("layers", "tasks/report/svg.py", "import flows.protect"),
+    ("layers", "tasks/report/grid.py", "import flows.protect"),
     ("prefect", "tasks/shard/sample.py", "from prefect import task"),
     ("prefect", "tasks/report/frame.py", "import prefect.artifacts"),
     ("prefect", "infra/storage.py", "import prefect"),

@@ -1,5 +1,6 @@
 """The reports of a workspace in a browser: a small server that answers on this machine alone."""
 
+import contextlib
 import socket
 from typing import Annotated
 
@@ -62,8 +63,10 @@ def serve(workspace: str, port: int) -> None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((_HOST, port))
+            listening.listen()  # who follows the address at once waits, and is not refused
         except OSError as error:
             problem = f"port {port} can't be listened on: {error.strerror}"
             raise ConfigurationError(problem, "give another with --port; 0 takes a free one") from error
         print(f"Reports of {workspace}: http://{_HOST}:{listening.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
-        uvicorn.Server(uvicorn.Config(desk(workspace), log_level="warning")).run(sockets=[listening])
+        with contextlib.suppress(KeyboardInterrupt):  # how a person ends it, no error
+            uvicorn.Server(uvicorn.Config(desk(workspace), log_level="warning")).run(sockets=[listening])

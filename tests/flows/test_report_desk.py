@@ -1,5 +1,6 @@
 """The reports of a workspace: listed, filtered, compared, drawn again, and served on this machine alone."""
 
+import signal
 import subprocess
 import urllib.request
 
@@ -158,14 +159,17 @@ class TestServe:
         command = [SCRIPT, "report", workspace, "--serve", "--port", "0"]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         with subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), **streams) as running:
-            assert running.stdout is not None
-            line = running.stdout.readline()
-            address = line.split()[-4]
-            assert address.startswith("http://127.0.0.1:"), line
-            with urllib.request.urlopen(address) as page:
-                assert MONDAY in page.read().decode()
-            running.send_signal(2)
-            _, rest = running.communicate(timeout=60)
+            try:
+                assert running.stdout is not None
+                line = running.stdout.readline()
+                address = line.split()[-4]
+                assert address.startswith("http://127.0.0.1:"), line
+                with urllib.request.urlopen(address) as page:
+                    assert MONDAY in page.read().decode()
+                running.send_signal(signal.SIGINT)
+                _, rest = running.communicate(timeout=60)
+            finally:
+                running.kill()  # nothing outlives a failed test
         assert (running.returncode, rest) == (0, "")
 
     def test_a_port_that_is_taken_is_named(self, cli, workspace):
