@@ -66,9 +66,7 @@ def watched(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Watche
     width = getattr(request, "param", 1400)
     opened = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="light")
     found = Watched(opened.new_page())
-    found.page.on(
-        "console", lambda said: found.complaints.append(said.text) if said.type in ("error", "warning") else None
-    )
+    found.page.on("console", found.hear)
     found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
     found.page.on("request", lambda asked: found.asked.append(asked.url))
     yield found

@@ -36,13 +36,12 @@ def learning_curves(runs: Sequence[VictimRun]) -> Chart | None:
         if points:
             title = " · ".join(short(part, 30) for part in at[named])
             chances = {100 / max(1, len(run.classes)) for run in here}
-            parts.append(panel(points, title, Style(copies), chances, picked))
+            parts.append(panel(points, title, Style(copies), chances, picked, owner=not parts))
     if not parts:
         return None
     # A row a victim where there are few countermeasures.
     wide = min(MOST_PANELS, len({each[2] for each in panels}) if len(panels) > 3 else len(panels))
-    first = parts[0].add_params(picked)  # one legend serves all panels
-    return alt.concat(first, *parts[1:], columns=wide).resolve_scale(color="shared", strokeDash="shared")
+    return alt.concat(*parts, columns=wide).resolve_scale(color="shared", strokeDash="shared")
 
 
 def curve_panels(runs: Sequence[VictimRun]) -> list[Panel]:

@@ -40,9 +40,18 @@ def mean_points(name: str, curves: Sequence[Sequence[EpochPoint]]) -> list[dict[
 
 
 def panel(
-    points: Sequence[dict[str, Any]], title: str, style: Style, chances: Collection[float], picked: alt.Parameter | None
+    points: Sequence[dict[str, Any]],
+    title: str,
+    style: Style,
+    chances: Collection[float],
+    picked: alt.Parameter | None,
+    *,
+    owner: bool = False,
 ) -> Chart:
-    """A line a name of `points`, and a dotted line at each of `chances`, in percent; `picked` dims all other names."""
+    """A line a name of `points`, and a dotted line at each of `chances`, in percent; `picked` dims all other names.
+
+    One panel of a figure is the `owner` of `picked`: its legend, which serves all, answers clicks.
+    """
     last = max(point["epoch"] for point in points)
     base = rows(points).encode(
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=_ticks(last), grid=False, format="d")),
@@ -60,16 +69,21 @@ def panel(
     ]
     floor = rows([{"chance": round(each, 2)} for each in sorted(chances)])
     below = floor.encode(y=alt.Y("chance:Q"), tooltip=[alt.Tooltip("chance:Q", title="chance, %")])
+    lines = [
+        base.mark_line(strokeWidth=1.8).encode(y=height, strokeDash=style.dash("name")),
+        base.mark_point(filled=True, size=30).encode(y=height, tooltip=told),
+    ]
+    if any(point["std"] is not None for point in points):
+        lines.insert(0, base.mark_area(fillOpacity=0.2, strokeOpacity=0).encode(y="low:Q", y2="high:Q"))
+    if picked is not None and owner:
+        lines[0] = lines[0].add_params(picked)  # Vega-Lite makes the legend of the first layer with colours
     layers = [
         below.mark_rule(strokeDash=[1, 3], opacity=0.6),
         below.mark_text(align="right", baseline="bottom", dy=-1, fontSize=9).encode(
             x=alt.value("width"), text=alt.value("chance")
         ),
-        base.mark_line(strokeWidth=1.8).encode(y=height, strokeDash=style.dash("name")),
-        base.mark_point(filled=True, size=30).encode(y=height, tooltip=told),
+        *lines,
     ]
-    if any(point["std"] is not None for point in points):
-        layers.insert(2, base.mark_area(fillOpacity=0.2, strokeOpacity=0).encode(y="low:Q", y2="high:Q"))
     return alt.layer(*layers).properties(title=title, width=250, height=190)
 
 
