@@ -8,6 +8,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 from prefect import flow
 
 from infra import progress
+from infra.artifacts import shown_progress
 from infra.devices import cores_shared_by
 from infra.orchestration import give_up_after_crashes
 from infra.runners import Steps, map_tasks, side_by_side
@@ -23,7 +24,12 @@ from tasks.report.stage import write_evaluation
 
 @flow(name="evaluate", flow_run_name="evaluate {config.protected}")
 def evaluate(config: EvaluateConfig) -> Evaluation:
-    """Train victims on protected copies and on the clean pictures, test them on clean pictures, and report."""
+    """Train victims on protected copies and on the clean pictures, test them on clean pictures, and report.
+
+    Args:
+        config: Which copies are evaluated, on what, by which victims and countermeasures.
+
+    """
     give_up_after_crashes()
     started = time.perf_counter()
     places.check(config)
@@ -36,11 +42,11 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     require_distinct(copies)
 
     chosen = cells(config, frozenset(filter(sets.is_parted, config.protected)))
-    progress.start("evaluate", steps(chosen), "epochs")
     workers, epochs = side_by_side(runner, config.device, len(chosen)), Steps("evaluate", lambda cell: steps([cell]))
-    with cores_shared_by(workers):
+    with cores_shared_by(workers), shown_progress():
+        progress.start("evaluate", steps(chosen), "epochs")
         trained = map_tasks(train_victim, chosen, workers, "victims", runner, epochs, config=config).results
-    progress.finish("evaluate")
+        progress.finish("evaluate")
     runs = with_early_stopping(config, trained)
 
     context = ReportContext(

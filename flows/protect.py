@@ -7,6 +7,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 from prefect import flow
 
 from infra import failures, progress
+from infra.artifacts import shown_progress
 from infra.devices import cores_shared_by
 from infra.orchestration import give_up_after_crashes
 from infra.runners import Steps, map_tasks, run_task
@@ -29,11 +30,16 @@ def protect(config: ProtectConfig, redo: Stage | None = None) -> ProtectSummary:
     """Protect every image of a dataset with error-minimizing noise, and publish the protected copy.
 
     What is done already is not done again, but for the stage `redo` and all that come after it.
+
+    Args:
+        config: What is protected, how, and where the copy goes.
+        redo: The first stage that is done again although it is done, with all after it; nothing: none.
+
     """
     give_up_after_crashes()
     started = time.perf_counter()
     job = claim(config)
-    with places.hold(config, job) as lease:
+    with places.hold(config, job) as lease, shown_progress():
         if redo is not None:
             forget(config, redo)
         private = index_dataset(config.source, config, "dataset")
@@ -44,7 +50,7 @@ def protect(config: ProtectConfig, redo: Stage | None = None) -> ProtectSummary:
 
         progress.start("rewrite", len(private.shards), "shards")
         same = {"config": config, "dataset": private.heading, "mapping": mapping, "noise": noise}
-        on = {"runner": config.runner, "told": Steps("rewrite")}
+        on = {"runner": config.runner, "told": Steps("rewrite", images=lambda shard: shard.samples)}
         with cores_shared_by(config.workers):
             rewritten = map_tasks(rewrite_shard, private.shards, config.workers, "shards", **on, **same)
         progress.finish("rewrite")
@@ -53,7 +59,7 @@ def protect(config: ProtectConfig, redo: Stage | None = None) -> ProtectSummary:
         published = publish_dataset(config, job, private, noise, rewritten.results)
         failures.clear(Folder(config.workspace))
         summary = summarise(config, published, noise, rewritten.cached, time.perf_counter() - started)
-    tell_protection(summary)
+    tell_protection(config, summary)
     return summary
 
 

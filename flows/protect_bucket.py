@@ -21,7 +21,13 @@ from tasks.shard.stage import find_datasets
 
 @flow(name="protect-bucket", flow_run_name="protect bucket {config.bucket} to {config.destination}")
 def protect_bucket(config: BucketConfig, redo: Stage | None = None) -> BucketSummary:
-    """Protect every dataset of a bucket, each by a `protect` run of its own; one that fails stops no other."""
+    """Protect every dataset of a bucket, each by a `protect` run of its own; one that fails stops no other.
+
+    Args:
+        config: Which bucket is protected, how, and where the copies go.
+        redo: The first stage that is done again although it is done, with all after it; nothing: none.
+
+    """
     give_up_after_crashes()
     started = time.perf_counter()
     workspace = Folder(config.workspace)

@@ -27,7 +27,12 @@ SEEDS = ReproduceConfig.model_fields["seeds"].default
 
 @flow(name="reproduce", flow_run_name="reproduce {config.experiments} at {config.scale} scale")
 def reproduce(config: ReproduceConfig) -> Reproduced:
-    """Run the experiments that are asked for, one table or figure after the other; what is done already is kept."""
+    """Run the experiments that are asked for, one table or figure after the other; what is done already is kept.
+
+    Args:
+        config: Which experiments are run, at which scale, and where their results go.
+
+    """
     wanted = catalogue.chosen(config)
     checks.check(wanted, config)
     copies = Copies(config)

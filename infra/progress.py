@@ -5,6 +5,8 @@ the command line listens with bars on a terminal and with plain lines elsewhere.
 should read whether or not a stage is under way.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Protocol
 
 
@@ -15,8 +17,11 @@ class Listener(Protocol):
         """A stage begins: `total` units of work, 0 when that is not known."""
         ...
 
-    def advance(self, stage: str, done: int, note: str) -> None:
-        """`done` more units are finished; `note` is a short word on them, or empty."""
+    def advance(self, stage: str, done: int, note: str, images: int) -> None:
+        """`done` more units are finished; `note` is a short word on them, or empty; `images` were worked on for them.
+
+        0 images: what is done was found done, or the stage works on none.
+        """
         ...
 
     def finish(self, stage: str) -> None:
@@ -28,44 +33,39 @@ class Listener(Protocol):
         ...
 
 
-class _Silent:
-    def start(self, stage: str, total: int, unit: str) -> None:
-        del stage, total, unit
-
-    def advance(self, stage: str, done: int, note: str) -> None:
-        del stage, done, note
-
-    def finish(self, stage: str) -> None:
-        del stage
-
-    def say(self, text: str) -> None:
-        del text
+_listeners: tuple[Listener, ...] = ()
 
 
-_listener: Listener = _Silent()
-
-
-def listen(listener: Listener | None) -> None:
-    """Let `listener` hear all stages of this process; None: nobody."""
-    global _listener
-    _listener = listener or _Silent()
+@contextlib.contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """Let `listener` hear all stages of this process, beside those that do already, until the block ends."""
+    global _listeners
+    _listeners = (*_listeners, listener)
+    try:
+        yield
+    finally:
+        _listeners = tuple(each for each in _listeners if each is not listener)
 
 
 def start(stage: str, total: int, unit: str) -> None:
     """Say that a stage begins."""
-    _listener.start(stage, total, unit)
+    for each in _listeners:
+        each.start(stage, total, unit)
 
 
-def advance(stage: str, done: int = 1, note: str = "") -> None:
-    """Say that `done` more units of a stage are finished."""
-    _listener.advance(stage, done, note)
+def advance(stage: str, done: int = 1, note: str = "", images: int = 0) -> None:
+    """Say that `done` more units of a stage are finished, for which `images` were worked on."""
+    for each in _listeners:
+        each.advance(stage, done, note, images)
 
 
 def finish(stage: str) -> None:
     """Say that a stage is over."""
-    _listener.finish(stage)
+    for each in _listeners:
+        each.finish(stage)
 
 
 def say(text: str) -> None:
     """A line for whoever watches."""
-    _listener.say(text)
+    for each in _listeners:
+        each.say(text)

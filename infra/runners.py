@@ -33,6 +33,7 @@ class Steps:
 
     stage: str
     count: Callable[[Any], int] = lambda item: 1  # noqa: ARG005 - by default an item is one step
+    images: Callable[[Any], int] = lambda item: 0  # noqa: ARG005 - by default it is not known of how many images
 
 
 def map_tasks(
@@ -71,7 +72,8 @@ def map_tasks(
             if len(futures) < len(items):
                 submit()
             if told is not None and not isinstance(runner, ThreadsRunner):
-                progress.advance(told.stage, told.count(items[number]))
+                item = items[number]
+                progress.advance(told.stage, told.count(item), images=told.images(item))
         return gather(futures, what)
 
 

@@ -28,8 +28,8 @@ class Pairs(Schema):
 class Beside(Schema):
     """Another, clean dataset whose classes a victim learns together with those of a copy."""
 
-    train: SourceSpec
-    test: SourceSpec
+    train: SourceSpec = Field(description="Its training pictures.")
+    test: SourceSpec = Field(description="Its test pictures.")
     classes: tuple[str, ...] | None = Field(
         default=None, min_length=1, description="Classes of the copy that are trained on beside it; None: all."
     )

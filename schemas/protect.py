@@ -20,17 +20,17 @@ _ROUNDS_TO_NOTHING = 0.5  # steps of 1/255; a half is rounded to even
 class ProtectConfig(Schema):
     """Everything that shapes a protected dataset."""
 
-    source: SourceSpec
+    source: SourceSpec = Field(description="The dataset to protect; it is only read.")
     destination: Place = Field(description="Where the protected shards go: a folder or bucket to publish.")
     workspace: Place = Field(
         description="Private place for noise, source models, markers and reports; never published."
     )
-    budget: NoiseBudget = NoiseBudget()
+    budget: NoiseBudget = Field(default=NoiseBudget(), description="How far a stored picture may be from its original.")
     method: NoiseMethod = Field(default=ErrorMinimizing(), description="How the noise is made.")
     application: Application = Field(
         default=Application(), description="Where noise lies, whether it is mixed, and by which arithmetic it is added."
     )
-    coverage: Coverage = Coverage()
+    coverage: Coverage = Field(default=Coverage(), description="Which pictures are protected.")
     public: SourceSpec | None = Field(
         default=None, description="Public source dataset to fit the noise on; None: the private data itself."
     )

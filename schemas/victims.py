@@ -20,7 +20,7 @@ class TinyVictim(Schema):
 
     kind: Literal["tiny"] = "tiny"
     widths: tuple[int, int, int, int] = Field(default=TINY_WIDTHS, description="Channels of its four stages.")
-    recipe: TinyRecipe = TinyRecipe()
+    recipe: TinyRecipe = Field(default=TinyRecipe(), description="How it is trained.")
 
     @property
     def name(self) -> str:
@@ -32,7 +32,7 @@ class ScreenVictim(Schema):
     """A small fast net with a one-cycle schedule, for large matrices."""
 
     kind: Literal["screen"] = "screen"
-    recipe: ScreenRecipe = ScreenRecipe()
+    recipe: ScreenRecipe = Field(default=ScreenRecipe(), description="How it is trained.")
 
     @property
     def name(self) -> str:
@@ -51,7 +51,7 @@ class ResNet18Victim(Schema):
         description="Channels of the first stage; each of the other three has twice as many as the one before. "
         "Fewer than 64 make a narrow net, for small machines: no number of record.",
     )
-    recipe: Recipe = Recipe()
+    recipe: Recipe = Field(default=Recipe(), description="How it is trained.")
 
     @property
     def name(self) -> str:
@@ -63,7 +63,7 @@ class ResNet50Victim(Schema):
     """ResNet-50: its CIFAR form below 64 pixels, torchvision's from 64."""
 
     kind: Literal["resnet50"] = "resnet50"
-    recipe: Recipe = Recipe()
+    recipe: Recipe = Field(default=Recipe(), description="How it is trained.")
 
     @property
     def name(self) -> str:
@@ -75,7 +75,7 @@ class VGG11Victim(Schema):
     """VGG-11 with batch normalisation: its CIFAR form below 64 pixels, torchvision's from 64."""
 
     kind: Literal["vgg11"] = "vgg11"
-    recipe: Recipe = Recipe()
+    recipe: Recipe = Field(default=Recipe(), description="How it is trained.")
 
     @property
     def name(self) -> str:
@@ -87,7 +87,7 @@ class DenseNet121Victim(Schema):
     """DenseNet-121: its CIFAR form below 64 pixels, torchvision's from 64."""
 
     kind: Literal["densenet121"] = "densenet121"
-    recipe: Recipe = Recipe()
+    recipe: Recipe = Field(default=Recipe(), description="How it is trained.")
 
     @property
     def name(self) -> str:
@@ -99,7 +99,7 @@ class VisionTransformerVictim(Schema):
     """A small vision transformer (timm's vit_tiny_patch16_224), its patches fitted to the pictures' size."""
 
     kind: Literal["vit"] = "vit"
-    recipe: Recipe = Recipe()
+    recipe: Recipe = Field(default=Recipe(), description="How it is trained.")
 
     @property
     def name(self) -> str:
@@ -111,7 +111,7 @@ class MobileNetVictim(Schema):
     """MobileNet v3 small (timm), its first stride left out below 64 pixels."""
 
     kind: Literal["mobilenet"] = "mobilenet"
-    recipe: Recipe = Recipe()
+    recipe: Recipe = Field(default=Recipe(), description="How it is trained.")
 
     @property
     def name(self) -> str:

@@ -1,13 +1,16 @@
 """What a person sees while a command runs: bars on a terminal, plain lines in a log, always on stderr."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from infra import progress
+from infra.pace import Pace
 
 _EVERY_SECONDS = 5.0
 _VERBS = {
@@ -28,34 +31,42 @@ class Bars:
     """A bar a stage, on a terminal."""
 
     def __init__(self, console: Console):
-        columns = (TextColumn("{task.description:14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, TextColumn("{task.fields[note]}", style="dim"), console=console)
-        self._tasks: dict[str, TaskID] = {}
+        columns = (
+            TextColumn("{task.description:14}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+        )
+        times = (TimeElapsedColumn(), TextColumn("{task.fields[pace]}"), TextColumn("{task.fields[note]}", style="dim"))
+        self._progress = Progress(*columns, *times, console=console)
+        self._stages: dict[str, tuple[TaskID, Pace]] = {}
 
     def __enter__(self) -> "Bars":
         self._progress.start()
-        progress.listen(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        progress.listen(None)
         self._progress.stop()
 
     def start(self, stage: str, total: int, unit: str) -> None:
         """See infra.progress.Listener."""
-        del unit
-        self._tasks[stage] = self._progress.add_task(_VERBS.get(stage, stage), total=total or None, note="")
+        fields: dict[str, Any] = {"unit": unit, "pace": "", "note": ""}
+        task = self._progress.add_task(_VERBS.get(stage, stage), total=total or None, **fields)
+        self._stages[stage] = task, Pace(total, unit)
 
-    def advance(self, stage: str, done: int, note: str) -> None:
+    def advance(self, stage: str, done: int, note: str, images: int) -> None:
         """See infra.progress.Listener."""
-        if stage in self._tasks:
-            self._progress.update(self._tasks[stage], advance=done, note=note)
+        if stage in self._stages:
+            task, pace = self._stages[stage]
+            pace.add(done, images)
+            told = ", ".join(filter(None, (pace.rate(), pace.left())))
+            self._progress.update(task, advance=done, pace=told, note=note)
 
     def finish(self, stage: str) -> None:
         """See infra.progress.Listener."""
-        if (task := self._tasks.pop(stage, None)) is not None:
-            done = next(t.completed for t in self._progress.tasks if t.id == task)
-            self._progress.update(task, total=done, note="")
+        if stage in self._stages:
+            task, pace = self._stages.pop(stage)
+            self._progress.update(task, total=pace.done, pace=pace.rate(), note="")
 
     def say(self, text: str) -> None:
         """See infra.progress.Listener."""
@@ -67,42 +78,41 @@ class Lines:
 
     def __init__(self, console: Console):
         self._console = console
-        self._stages: dict[str, dict[str, Any]] = {}
-
-    def __enter__(self) -> "Lines":
-        progress.listen(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        progress.listen(None)
+        self._stages: dict[str, Pace] = {}
+        self._told: dict[str, float] = {}
 
     def start(self, stage: str, total: int, unit: str) -> None:
         """See infra.progress.Listener."""
-        now = time.monotonic()
-        self._stages[stage] = {"total": total, "unit": unit, "done": 0, "began": now, "told": now}
+        self._stages[stage], self._told[stage] = Pace(total, unit), time.monotonic()
         self.say(f"{stage}: {total or '?'} {unit}")
 
-    def advance(self, stage: str, done: int, note: str) -> None:
+    def advance(self, stage: str, done: int, note: str, images: int) -> None:
         """See infra.progress.Listener."""
-        if (state := self._stages.get(stage)) is None:
+        if (pace := self._stages.get(stage)) is None:
             return
-        state["done"] += done
-        if time.monotonic() - state["told"] >= _EVERY_SECONDS:
-            state["told"] = time.monotonic()
-            self.say(f"{stage}: {state['done']}/{state['total'] or '?'} {state['unit']}{', ' * bool(note)}{note}")
+        pace.add(done, images)
+        if time.monotonic() - self._told[stage] >= _EVERY_SECONDS:
+            self._told[stage] = time.monotonic()
+            self.say(f"{stage}: {pace.told(note)}")
 
     def finish(self, stage: str) -> None:
         """See infra.progress.Listener."""
-        if (state := self._stages.pop(stage, None)) is not None:
-            seconds = time.monotonic() - state["began"]
-            self.say(f"{stage}: {state['done']} {state['unit']} in {seconds:.1f} s")
+        if (pace := self._stages.pop(stage, None)) is not None:
+            rate = f", {pace.rate()}" if pace.images else ""
+            self.say(f"{stage}: {pace.done} {pace.unit} in {pace.seconds:.1f} s{rate}")
 
     def say(self, text: str) -> None:
         """See infra.progress.Listener."""
         self._console.print(text, markup=False, soft_wrap=True)
 
 
-def show_progress() -> Bars | Lines:
-    """Bars when stderr is a terminal, else lines."""
+@contextlib.contextmanager
+def show_progress() -> Iterator[None]:
+    """Bars while the block runs when stderr is a terminal, else lines."""
     console = stderr()
-    return Bars(console) if sys.stderr.isatty() else Lines(console)
+    if not sys.stderr.isatty():
+        with progress.heard_by(Lines(console)):
+            yield
+        return
+    with Bars(console) as bars, progress.heard_by(bars):
+        yield

@@ -102,6 +102,14 @@ class Both:
                     found.setdefault(stored.label, (stored, original))
         return [found[label] for label in wanted]
 
+    def one_of_each(self, shard: str, most: int) -> list[tuple[Sample, Sample]]:
+        """The first sample of each of the first `most` classes met in a shard, as stored, and its original."""
+        found: dict[str, tuple[Sample, Sample]] = {}
+        for stored, original in self.pairs(shard):
+            if len(found) < most:
+                found.setdefault(stored.label, (stored, original))
+        return list(found.values())
+
     def _keys(self, shard: str) -> frozenset[str] | None:
         """The keys of a shard's samples; None when every sample of the source was fit to be protected."""
         return frozenset(one.key for one in self.stored.samples(shard)) if self.manifest.quarantined else None

@@ -18,6 +18,7 @@ from tasks.evaluate import data, originals, streaming
 from tasks.evaluate.originals import Both, Side
 from tasks.evaluate.streaming import Entry, Shard
 from tasks.rewrite.audit import manifest_of
+from tasks.shard.sample import typical_side
 from tasks.shard.samples import Sample
 from tasks.shard.scale import to_working
 
@@ -64,6 +65,20 @@ def examples(copy: str, clean: SourceSpec, size: int, most: int) -> tuple[np.nda
     """Originals and how a copy has them, one of each of the first `most` classes: uint8 [K, S, S, 3] each."""
     pair = both(copy, clean)
     found = pair.examples(most)
+    before = np.stack([_pixels(pair.clean, original, size) for _, original in found])
+    return before, np.stack([_pixels(pair.stored, stored, size) for stored, _ in found])
+
+
+def of_one_shard(copy: str, clean: SourceSpec, side: int, most: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """The same of classes that the copy's first shard has, at their typical size or `side`; no other shard is read.
+
+    None when no shard of the copy has a picture and a source.
+    """
+    pair = both(copy, clean)
+    shards = [one for one in pair.manifest.shards if one.samples and one.name in pair.clean.units]
+    if not shards:
+        return None
+    size, found = min(side, typical_side(pair.manifest)), pair.one_of_each(shards[0].name, most)
     before = np.stack([_pixels(pair.clean, original, size) for _, original in found])
     return before, np.stack([_pixels(pair.stored, stored, size) for stored, _ in found])
 

@@ -71,7 +71,7 @@ def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
 
         def hear(point: victim.Point) -> None:
             heard.append(point)
-            progress.advance("evaluate", 1, f"test {point.test_accuracy:.1f} %")
+            progress.advance("evaluate", 1, f"test {point.test_accuracy:.1f} %", pictures.count)
 
         with gpu_gate(device.type):
             result = victim.run(
@@ -84,9 +84,8 @@ def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
                 kept,
             )
             found = {} if result.diverged else probe.examine(result.model, test)
-        progress.advance(
-            "evaluate", epochs - len(heard)
-        )  # those before a stop, and those that a diverged run did not have
+        # Those before a stop, and those that a diverged run did not have.
+        progress.advance("evaluate", epochs - len(heard))
         run = _record(
             result,
             inputs=inputs,

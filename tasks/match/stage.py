@@ -7,7 +7,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 
 from prefect import task
 
-from infra import failures, progress
+from infra import artifacts, failures, progress
 from infra.devices import pick_device
 from infra.errors import one_line
 from infra.keyring import load_key
@@ -18,7 +18,7 @@ from schemas.base import digest
 from schemas.dataset import DatasetManifest
 from schemas.matching import ClassMatch, Mapping
 from schemas.protect import ProtectConfig
-from tasks.match import classes, visual
+from tasks.match import classes, shown, visual
 from tasks.shard import sample
 from tasks.shard.markers import doubted_when_changed
 from tasks.shard.sources.listing import locate
@@ -81,7 +81,7 @@ def _by_sight(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
     done = workspace.load(MAPPING, Mapping)
     if done is not None and done.inputs == inputs:
         log("the classes were matched before")
-        _warn(done)
+        _tell(done)
         return cached(done)
     matches = _look(config, private, public, key, size)
     record = Mapping(inputs=inputs, how="visual", embedder=visual.name_of(matching), matches=matches)
@@ -108,12 +108,13 @@ def _look(
 def _written(workspace: Folder, record: Mapping) -> Mapping:
     workspace.save(MAPPING, record)
     log(f"{len(record.matches)} classes matched by {record.how}")
-    _warn(record)
+    _tell(record)
     return record
 
 
-def _warn(record: Mapping) -> None:
-    """Name the matches that somebody should look at, in one line."""
+def _tell(record: Mapping) -> None:
+    """Show the matches, and name those that somebody should look at, in one line."""
+    artifacts.table("matches", shown.matches(record), "Which class's noise each class gets")
     doubtful = [
         f"{one_line(m.private)} -> {one_line(m.public)} ({m.score:.2f}, {one_line(m.runner_up or '')} "
         f"{m.runner_up_score:.2f})"

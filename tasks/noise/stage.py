@@ -8,7 +8,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 import torch
 from prefect import task
 
-from infra import failures, progress
+from infra import artifacts, failures, progress
 from infra.devices import device_kind, free_memory, pick_device, precision
 from infra.keyring import load_key
 from infra.keys import BucketKey
@@ -18,7 +18,7 @@ from schemas.base import digest
 from schemas.dataset import DatasetManifest
 from schemas.fitted import FitRound, NoiseRecord
 from schemas.protect import ProtectConfig
-from tasks.noise import memory, store
+from tasks.noise import memory, shown, store
 from tasks.noise import method as methods
 from tasks.noise.fit_data import Together, wanted_samples
 from tasks.noise.fitted import Fitted, NoiseSpec, Round
@@ -91,14 +91,14 @@ def fit_noise(config: ProtectConfig, private: DatasetManifest, public: DatasetMa
     if done is not None:
         journal.clear()  # a run that was killed between its record and this line
         log(f"noise {inputs[:16]} is there already")
-        _warn(done)
+        _show(done)
         return cached(done)
     own = Folder(config.workspace)
     with failures.kept(own, "noise", inputs[:16]), doubted_when_changed(own):
         record, tensors = _fit(config, fit_on, size, key, inputs, journal)
         store.save(workspace, record, tensors)
     journal.clear()
-    _warn(record)
+    _show(record)
     return record
 
 
@@ -155,8 +155,10 @@ def _check_memory(config: ProtectConfig, fit_on: Together, size: int, device: to
     memory.check(needed, free, method)
 
 
-def _warn(record: NoiseRecord) -> None:
-    """Say loudly when a fit ended without reaching its target."""
+def _show(record: NoiseRecord) -> None:
+    """Show the rounds of a fit, and say loudly when it ended without reaching its target."""
+    noise = f"{record.method.kind} noise, {record.method.form}, {record.budget.epsilon}/255: {record.stopped}"
+    artifacts.table("rounds", shown.rounds(record), f"Fit of {noise}")
     if not record.converged:
         error = "" if record.error is None else f" with {100 * record.error:.1f} % error"
         warn(f"the fit ended {record.stopped}{error}: its noise protects less than this method can")
@@ -166,7 +168,7 @@ def _tell(one: Round) -> None:
     note = f"error {one.error:.3f} loss {one.loss:.3f}"
     rate = one.image_steps / max(one.seconds, 1e-9)
     log(f"round {one.round}: {note}, {one.seconds:.1f} s, {one.image_steps} image-steps ({rate:.0f}/s)")
-    progress.advance("fit", 1, note)
+    progress.advance("fit", 1, note, one.image_steps)
 
 
 def _rounds(fitted: Fitted) -> tuple[FitRound, ...]:

@@ -8,24 +8,28 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 
 import numpy as np
 from prefect import task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from infra.errors import one_line
-from infra.orchestration import RETRIES, log
+from infra import artifacts
+from infra.errors import UnlearnableError, one_line
+from infra.orchestration import RETRIES, log, warn
 from infra.storage import Folder
 from schemas.bucket import BucketSummary
 from schemas.evaluate import EvaluateConfig, ReportRecord, VictimRun
-from schemas.protect import ProtectSummary
+from schemas.protect import ProtectConfig, ProtectSummary
 from schemas.report import ReportContext
-from tasks.evaluate import sets, shard_sets
+from tasks.evaluate import sets, shard_sets, shown
 from tasks.report import protected, verdict
 from tasks.report.covered import covered_classes
 from tasks.report.display import records
 from tasks.report.findings import findings
+from tasks.report.grid import AMPLIFIED, picture_grid
 from tasks.report.markdown import escape
 from tasks.report.write import write_report
+from tasks.rewrite.audit import CARD
 
 _SHOWN = 8
+_LARGEST_SIDE = 160
+_COLUMNS = f"original, noise x{AMPLIFIED}, protected"
 
 
 @task(name="write report", task_run_name="report on {context.title}", **RETRIES)
@@ -35,29 +39,42 @@ def write_evaluation(config: EvaluateConfig, runs: Sequence[VictimRun], context:
     folder = Folder(config.workspace).child(f"reports/{name}")
     told = _with_sizes(config, context)
     covered = covered_classes(config, runs[0])
-    record = write_report(folder, runs, told, _pictures(config), covered)
+    pictures = _pictures(config)
+    record = write_report(folder, runs, told, pictures, covered)
     found = findings(runs, covered)
     text = "\n\n".join(map(escape, verdict.sentences(found, told)))
     title = escape(one_line(context.title))
-    create_markdown_artifact(text, key="verdict", description=f"What the protection of {title} is worth")
-    rows = [{str(name): _plain(value) for name, value in row.items()} for row in records(found.summary)]
-    create_table_artifact(rows, key="victims-by-countermeasure", description="Mean over seeds, accuracies in percent")
-    if "://" in record.report:
-        create_link_artifact(record.report, key="report", link_text="report.html")
+    artifacts.markdown("verdict", text, f"What the protection of {title} is worth")
+    artifacts.table("victims-by-countermeasure", records(found.summary), "Mean over seeds, accuracies in percent")
+    artifacts.table("runs", shown.runs(runs), "Every training run, accuracies in percent")
+    artifacts.table("copies", shown.copies(context.protected), "The stored pictures beside their originals")
+    for number, (caption, (original, stored)) in enumerate(pictures.items(), start=1):
+        artifacts.picture(f"pictures-{number}", picture_grid(original, stored), f"{caption}: {_COLUMNS}")
+    artifacts.link("report", record.report, "report.html")
     log(record.verdict)
     return record
 
 
 @task(name="tell protection", task_run_name="tell of {summary.destination}", **RETRIES)
-def tell_protection(summary: ProtectSummary) -> None:
-    """The artifact `protection` of a run: what it did."""
-    create_markdown_artifact(protected.of_dataset(summary), key="protection", description="What the run protected")
+def tell_protection(config: ProtectConfig, summary: ProtectSummary) -> None:
+    """The artifacts of a protect run: what it did, a few of its pictures where it made any, where its card lies."""
+    artifacts.markdown("protection", protected.of_dataset(summary), "What the run protected")
+    artifacts.link("card", Folder(summary.destination).object_url(CARD), "dataset card")
+    if summary.skipped_shards == summary.shards:
+        return
+    try:
+        pair = shard_sets.of_one_shard(summary.destination, config.source, _LARGEST_SIDE, _SHOWN)
+    except UnlearnableError as error:  # the source may have changed since: the work is done all the same
+        warn(f"the run's pictures are not shown: {error}")
+        return
+    if pair is not None:
+        artifacts.picture("pictures", picture_grid(*pair), _COLUMNS)
 
 
 @task(name="tell bucket", task_run_name="tell of {summary.config.bucket}", **RETRIES)
 def tell_bucket(summary: BucketSummary) -> None:
     """The artifact `protected-bucket` of a run: what became of each dataset."""
-    create_markdown_artifact(protected.of_bucket(summary), key="protected-bucket", description="What became of each")
+    artifacts.markdown("protected-bucket", protected.of_bucket(summary), "What became of each")
 
 
 def _pictures(config: EvaluateConfig) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -72,10 +89,3 @@ def _with_sizes(config: EvaluateConfig, context: ReportContext) -> ReportContext
     asked = config.model_dump(mode="json")["victims"]
     victims = [{**each, "recipe": {**each["recipe"], "size": size}} for each, size in zip(asked, sizes, strict=True)]
     return context.model_copy(update={"settings": {**context.settings, "victims": victims}})
-
-
-def _plain(value: object) -> str | int | float | None:
-    """A value that JSON can hold; in a text, nothing that the UI would make a link of."""
-    if isinstance(value, float | np.floating):
-        return None if np.isnan(value) else round(float(value), 4)
-    return int(value) if isinstance(value, int | np.integer) else one_line(str(value)).replace("](", "] (")

@@ -94,8 +94,9 @@ def audit(destination: Folder, clean: SourceSpec, ssim: bool = False) -> Audit:
     units = source.plan(spec).units
     progress.start("verify", len(units), "shards")
     for unit in units:
+        before = found.samples
         _audit_shard(found, destination, manifest, spec, unit, shards.pop(unit.name, None))
-        progress.advance("verify", 1, unit.name)
+        progress.advance("verify", 1, unit.name, found.samples - before)
     progress.finish("verify")
     stated = manifest.protection.protected
     if found.changed > stated:

@@ -8,7 +8,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 from prefect import task
 from prefect.runtime import flow_run
 
-from infra import failures, progress
+from infra import artifacts, failures, progress
 from infra.caching import shared
 from infra.devices import pick_device
 from infra.errors import ConfigurationError, one_line
@@ -24,7 +24,7 @@ from schemas.run import Stage
 from tasks.noise import method as methods
 from tasks.noise.method import MakesNoise
 from tasks.noise.stage import noise_of
-from tasks.rewrite import coverage, places, publish, redo
+from tasks.rewrite import coverage, places, publish, redo, shown
 from tasks.rewrite import shard as shards
 from tasks.shard.markers import doubted_when_changed
 
@@ -52,7 +52,7 @@ def forget(config: ProtectConfig, stage: Stage) -> None:
     redo.begun(config, stage, run)
 
 
-@task(name="check coverage")
+@task(name="check coverage", task_run_name="check coverage of {config.source.url}")
 def check_coverage(config: ProtectConfig, dataset: DatasetManifest) -> None:
     """Raise ConfigurationError when the coverage names a class that the dataset does not have."""
     coverage.check(config.coverage, dataset.class_names)
@@ -76,7 +76,7 @@ def rewrite_shard(
         with doubted_when_changed(job.workspace):
             marker = shards.rewrite(job, shard, _perturber(config, noise))
         log(f"{marker.name}: {marker.samples} samples, {marker.protected} protected, {marker.seconds:.1f} s")
-    progress.advance("rewrite", 1, marker.name)
+    progress.advance("rewrite", 1, marker.name, marker.samples)
     return marker
 
 
@@ -87,6 +87,7 @@ def publish_dataset(
     """Write the destination's card and manifest, and say which shards stay or go without a source."""
     with failures.kept(Folder(config.workspace), "publish", "dataset"):
         published = publish.publish(config, job, dataset, noise, done)
+    artifacts.table("protected-shards", shown.shards(done), f"Shards in {one_line(config.destination)}")
     if published.manifest.orphans:
         names = one_line(", ".join(published.manifest.orphans))
         warn(f"kept, though no longer in the source: {names}; to remove them give --orphans remove")

@@ -6,14 +6,14 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 
 from prefect import task
 
-from infra import failures, progress
-from infra.errors import DataError
+from infra import artifacts, failures, progress
+from infra.errors import DataError, one_line
 from infra.orchestration import RETRIES, cached, log, warn
 from infra.storage import Folder
 from schemas.base import digest
 from schemas.bucket import BucketConfig, BucketContent
 from schemas.dataset import DatasetManifest, ShardIndex, ShardUnit, SourcePlan, SourceSpec
-from tasks.shard import bucket, index, sample, source
+from tasks.shard import bucket, index, sample, shown, source
 
 # 2: names that turn the direction of writing are quarantined
 # 3: so are endless names and baseline JPEGs of many scans; pictures of torchvision's loaders are turned by their EXIF
@@ -55,11 +55,11 @@ def index_shard(unit: ShardUnit, spec: SourceSpec, place: str) -> ShardIndex:
         result = index.make_index(spec, unit, folder, inputs)
         folder.save(marker, result)
         log(f"{unit.name}: {result.record.samples} samples, {len(result.bad)} quarantined")
-    progress.advance("index", 1, unit.name)
+    progress.advance("index", 1, unit.name, result.record.samples)
     return result
 
 
-@task(name="write manifest", **RETRIES)
+@task(name="write manifest", task_run_name="write manifest of {spec.url}", **RETRIES)
 def write_manifest(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIndex], place: str) -> DatasetManifest:
     """Merge the indices into PLACE/manifest.json and PLACE/quarantine.parquet.
 
@@ -72,6 +72,10 @@ def write_manifest(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIn
     manifest = index.merge(spec, plan, indices, lost)
     manifest = manifest.model_copy(update={"typical_side": _side(manifest, _known_side(folder, manifest))})
     folder.save(MANIFEST, manifest)
+    which = place.rstrip("/").rsplit("/", 1)[-1]
+    artifacts.table(f"shards-of-{which}", shown.shards(indices), f"Shards of {one_line(spec.url)}")
+    if bad := shown.quarantined(indices):
+        artifacts.table(f"quarantined-of-{which}", bad, f"What of {one_line(spec.url)} is not fit to protect")
     if lost:
         warn(f"no longer in {spec.url}: {index.named([each.unit.name for each in lost])}")
     return manifest

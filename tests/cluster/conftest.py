@@ -128,9 +128,8 @@ def _alive(address: str) -> int:
 def heard() -> Iterator[Counted]:
     """What progress this process is told of."""
     found = Counted()
-    progress.listen(found)
-    yield found
-    progress.listen(None)
+    with progress.heard_by(found):
+        yield found
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -70,7 +70,7 @@ class Counted:
         del total, unit
         self.done[stage] = 0
 
-    def advance(self, stage: str, done: int, note: str) -> None:
+    def advance(self, stage: str, done: int, note: str, images: int) -> None:
         del note
         self.done[stage] = self.done.get(stage, 0) + done
 

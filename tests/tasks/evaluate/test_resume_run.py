@@ -45,7 +45,7 @@ class Watch:
     def say(self, text):
         pass
 
-    def advance(self, stage, done, note):
+    def advance(self, stage, done, note, images):
         self.heard.append((done, note))
         if len(self.heard) == self._at:
             raise KilledError
@@ -54,8 +54,6 @@ class Watch:
 @pytest.fixture(autouse=True)
 def nothing_kept():
     sets.forget()
-    yield
-    progress.listen(None)
 
 
 @pytest.fixture(autouse=True)
@@ -88,8 +86,8 @@ def config_for(place, workspace, **fields):
 def train(config, at=None):
     """The run on the copy, killed at an epoch if asked, and what was heard of it."""
     watch = Watch(at)
-    progress.listen(watch)
-    run = value_of(train_victim.fn(cells(config)[-1], config))
+    with progress.heard_by(watch):
+        run = value_of(train_victim.fn(cells(config)[-1], config))
     return run, watch.heard
 
 
@@ -193,15 +191,15 @@ from tasks.evaluate.kept import KeptRun
 from tests.tasks.evaluate.test_resume_run import Watch
 
 class Deadly(Watch):
-    def advance(self, stage, done, note):
-        super().advance(stage, done, note)
+    def advance(self, stage, done, note, images):
+        super().advance(stage, done, note, images)
         if len(self.heard) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
 
 config = EvaluateConfig.model_validate_json(sys.argv[1])
 stage.KeptRun = partial(KeptRun, every=0)
-progress.listen(Deadly())
-stage.train_victim.fn(cells(config)[-1], config)
+with progress.heard_by(Deadly()):
+    stage.train_victim.fn(cells(config)[-1], config)
 """
 
 
