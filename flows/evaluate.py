@@ -22,7 +22,7 @@ from tasks.evaluate.stage import measure_copy, train_victim
 from tasks.report.stage import write_evaluation
 
 
-@flow(name="evaluate", flow_run_name="evaluate {config.protected}")
+@flow(name="evaluate", flow_run_name="evaluate {config.copies}")
 def evaluate(config: EvaluateConfig) -> Evaluation:
     """Train victims on protected copies and on the clean pictures, test them on clean pictures, and report.
 

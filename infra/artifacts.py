@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from uuid import UUID
 
 import infra.prefect_settings  # noqa: F401 - before Prefect
@@ -32,7 +33,10 @@ _UNREACHED = (httpx.HTTPError, PrefectHTTPStatusError, OSError)
 
 
 def table(key: str, rows: Sequence[Mapping[str, object]], description: str) -> None:
-    """A table of this run, a mapping a row; of more than MOST_ROWS rows the first, and the description says so."""
+    """A table of this run, a mapping a row; of more than MOST_ROWS rows the first, and the description says so.
+
+    The UI makes Markdown of every description: none of them may hold text from outside.
+    """
     some = f"{description} (the first {MOST_ROWS} of {len(rows)})" if len(rows) > MOST_ROWS else description
     shown = [{str(name): plain(value) for name, value in row.items()} for row in rows[:MOST_ROWS]]
     _create_table(shown, key=key, description=some)
@@ -48,7 +52,8 @@ def link(key: str, url: str, text: str) -> None:
     if "://" in url and not url.startswith("file:"):
         create_link_artifact(url, key=key, link_text=text)
     else:
-        create_markdown_artifact(f"{text}: `{one_line(url).replace('`', '')}`", key=key, description=text)
+        file = Path(url.removeprefix("file://")).resolve()
+        create_markdown_artifact(f"{text}: `{one_line(str(file)).replace('`', '')}`", key=key, description=text)
 
 
 def picture(key: str, png: bytes, description: str) -> None:
@@ -112,23 +117,24 @@ class _Shown:
             if time.monotonic() - state.told < _EVERY_SECONDS:
                 return
             state.told = time.monotonic()
-        self._post(state, note)
+        del note  # it may hold names from outside, and the UI makes Markdown of a description
+        self._post(state, state.pace.told())
 
     def finish(self, stage: str) -> None:
         """See infra.progress.Listener."""
         with self._lock:
             state = self._stages.pop(stage, None)
         if state is not None:
-            self._post(state, f"over after {duration(state.pace.seconds)}", over=True)
+            told = f"{state.pace.count()}, over after {duration(state.pace.seconds)}"
+            self._post(state, told, over=True)
 
     def say(self, text: str) -> None:
         """See infra.progress.Listener; the log has it."""
 
-    def _post(self, state: _Stage, note: str, over: bool = False) -> None:
+    def _post(self, state: _Stage, told: str, over: bool = False) -> None:
         if state.artifact is None:
             return
         pace = state.pace
         percent = 100.0 if over else min(100.0, 100 * pace.done / pace.total) if pace.total else 0.0
-        told = ", ".join((pace.count(), note)) if over else pace.told(one_line(note))
         with contextlib.suppress(*_UNREACHED), get_client(sync_client=True) as client:
             client.update_artifact(state.artifact, ArtifactUpdate(data=percent, description=told))

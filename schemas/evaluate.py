@@ -72,6 +72,11 @@ class EvaluateConfig(Schema):
         "auto: in memory where they fit.",
     )
 
+    @property
+    def copies(self) -> str:
+        """The copies as one text, for the name of a run."""
+        return ", ".join(self.protected)
+
     @model_validator(mode="after")
     def _tasks_find_all_they_need(self) -> "EvaluateConfig":
         sets = [self.clean, self.test]

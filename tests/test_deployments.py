@@ -1,6 +1,7 @@
 """prefect.yaml: every deployment names a flow that is there, with parameters that it takes."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +12,6 @@ from prefect.flows import load_flow_from_entrypoint
 
 _ROOT = Path(__file__).parents[1]
 _DEPLOYMENTS = yaml.safe_load((_ROOT / "prefect.yaml").read_text())["deployments"]
-_CONFIGS = ("ProtectConfig", "BucketConfig", "EvaluateConfig")
 _each = pytest.mark.parametrize("deployment", _DEPLOYMENTS, ids=lambda each: each["name"])
 
 
@@ -55,17 +55,30 @@ def test_a_deployment_has_a_schedule_a_pool_and_the_tag_that_automations_go_by(d
 
 
 @_each
-def test_the_parameter_form_describes_its_fields(deployment: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parameter_form_says_what_each_field_is_and_what_it_takes(
+    deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(_ROOT)
-    flow = load_flow_from_entrypoint(deployment["entrypoint"])
-    (config,) = (
-        d
-        for name, d in flow.parameters.definitions.items()
-        if name in {"ProtectConfig", "BucketConfig", "EvaluateConfig"}
-    )
-    nested = {"source", "budget", "coverage", "clean", "test"}
-    missing = [name for name, field in config["properties"].items() if "description" not in field]
-    assert set(missing) <= nested
+    form = load_flow_from_entrypoint(deployment["entrypoint"]).parameters.model_dump()
+    known = form["definitions"]
+    groups = {"": form, **known}
+    assert [name for name, group in known.items() if not group.get("description")] == []
+    fields = [(group, name, each) for group, found in groups.items() for name, each in found["properties"].items()]
+    assert len(fields) > 100
+    assert [(group, name) for group, name, each in fields if not _described(each, known)] == []
+    assert [(group, name) for group, name, each in fields if not _bounded(each)] == []
+
+
+def _described(field: dict[str, Any], known: dict[str, Any]) -> bool:
+    """By itself, by the group that it is, or because it only says which group it is in."""
+    group = known.get(field.get("$ref", "").rpartition("/")[2], {})
+    return "const" in field or bool(field.get("description") or group.get("description"))
+
+
+def _bounded(field: dict[str, Any]) -> bool:
+    """A number has a least value, or is one of a few."""
+    ways = [way for way in field.get("anyOf", [field]) if way.get("type") in {"integer", "number"}]
+    return all({"minimum", "exclusiveMinimum", "enum", "const"} & way.keys() for way in ways)
 
 
 def test_the_automations_are_ones_that_prefect_takes_and_see_only_our_runs() -> None:

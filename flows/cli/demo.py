@@ -25,4 +25,4 @@ def command(
     start_server()
     with console.show_progress():
         result = demo(place, seeds, cores())
-    tell(result, json_)
+    tell(result, f"{place}/private/evaluation", json_)

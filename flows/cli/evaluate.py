@@ -22,10 +22,19 @@ def command(
     workspace: options.Workspace,
     test_split: Annotated[str | None, typer.Option(help="Split of the test pictures.", show_default="test")] = None,
     victims: Annotated[
-        str | None, typer.Option(help=f"Networks to train: {', '.join(suites.VICTIMS)}.", show_default="tiny")
+        str | None,
+        typer.Option(
+            help=f"Networks to train: {', '.join(suites.VICTIMS)}.",
+            show_default="tiny",
+            autocompletion=options.offer(suites.VICTIMS),
+        ),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help=f"Dataset family whose recipe trains them: {', '.join(suites.FAMILIES)}.")
+        str | None,
+        typer.Option(
+            help=f"Dataset family whose recipe trains them: {', '.join(suites.FAMILIES)}.",
+            autocompletion=options.offer(suites.FAMILIES),
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of every victim.")] = None,
     backbone: Annotated[
@@ -40,11 +49,16 @@ def command(
             help=f"What is done to training: {', '.join(suites.COUNTERMEASURES)}, many with a value behind their "
             f"name (jpeg-30); or the suites {', '.join(suites.SUITES)}.",
             show_default="none",
+            autocompletion=options.offer([*suites.SUITES, *suites.COUNTERMEASURES]),
         ),
     ] = None,
     parts: Annotated[
         str | None,
-        typer.Option(help=f"What of a partly protected copy to train on: {', '.join(PARTS)}.", show_default="all"),
+        typer.Option(
+            help=f"What of a partly protected copy to train on: {', '.join(PARTS)}.",
+            show_default="all",
+            autocompletion=options.offer(PARTS),
+        ),
     ] = None,
     pairs: Annotated[str | None, typer.Option(help="Pairs of faces to verify: a file of key_a, key_b, same.")] = None,
     pairs_pictures: Annotated[str | None, typer.Option(help="Clean pictures that the keys of the pairs name.")] = None,
@@ -55,7 +69,12 @@ def command(
     label_field: options.LabelField = None,
     image_field: options.ImageField = None,
     memory: Annotated[
-        str | None, typer.Option(help=f"Where training pictures lie: {', '.join(MEMORY)}.", show_default="auto")
+        str | None,
+        typer.Option(
+            help=f"Where training pictures lie: {', '.join(MEMORY)}.",
+            show_default="auto",
+            autocompletion=options.offer(MEMORY),
+        ),
     ] = None,
     runner: options.Runner = None,
     runner_address: options.RunnerAddress = None,
@@ -101,7 +120,7 @@ def command(
     start_server()
     with console.show_progress():
         result = evaluate(built)
-    tell(result, json_)
+    tell(result, built.workspace, json_)
 
 
 def _pairs_fields(
@@ -135,7 +154,7 @@ def _check(config: EvaluateConfig) -> None:
         pick_device(config.device)
 
 
-def tell(result: Evaluation, json_: bool) -> None:
+def tell(result: Evaluation, workspace: str, json_: bool) -> None:
     """The closing lines of an evaluation: JSON, or the table, the verdict and where the report lies."""
     from rich.console import Console
 
@@ -150,3 +169,4 @@ def tell(result: Evaluation, json_: bool) -> None:
     Console(highlight=False).print(summary_table(summarise(table)))
     print(result.report.verdict)
     print(f"Report: {result.report.report}")
+    options.print_next("report", workspace, "--serve")

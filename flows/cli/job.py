@@ -3,14 +3,16 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from flows.cli import options
 from infra.errors import ConfigurationError
 from infra.machine import cores
-from schemas.noise import NoiseMethod
+from schemas.networks import NetworkName
+from schemas.noise import Form, NoiseMethod, Procedure
+from schemas.presets import Preset
 from schemas.protect import ProtectConfig
 
 Source = Annotated[
@@ -23,20 +25,58 @@ def given(
     source: Source,
     dest: Destination,
     method: Annotated[
-        str | None, typer.Option(help=f"{', '.join(options.kinds(NoiseMethod))}.", show_default="error-minimizing")
+        str | None,
+        typer.Option(
+            help=f"{', '.join(options.kinds(NoiseMethod))}.",
+            show_default="error-minimizing",
+            autocompletion=options.offer(options.kinds(NoiseMethod)),
+        ),
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="standard, fast, or paper (Huang et al. 2021).")] = None,
-    form: Annotated[str | None, typer.Option(help="sample-wise or class-wise.")] = None,
-    procedure: Annotated[str | None, typer.Option(help="Sample-wise: two-phase, or joint as in the paper.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="standard, fast, or paper (Huang et al. 2021).", autocompletion=options.offer(get_args(Preset))
+        ),
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option(help="sample-wise or class-wise.", autocompletion=options.offer(get_args(Form)))
+    ] = None,
+    procedure: Annotated[
+        str | None,
+        typer.Option(
+            help="Sample-wise: two-phase, or joint as in the paper.", autocompletion=options.offer(get_args(Procedure))
+        ),
+    ] = None,
     epsilon: Annotated[
         int | None, typer.Option(help="Budget in steps of 1/255; l2 has no default.", show_default="8")
     ] = None,
-    norm: Annotated[str | None, typer.Option(help="linf: a value's; l2: a picture's.", show_default="linf")] = None,
+    norm: Annotated[
+        str | None,
+        typer.Option(
+            help="linf: a value's; l2: a picture's.", show_default="linf", autocompletion=options.offer(("linf", "l2"))
+        ),
+    ] = None,
     patch: Annotated[int | None, typer.Option(help="Side of a patch that holds the noise, in pixels.")] = None,
-    mixture: Annotated[str | None, typer.Option(help="Class-wise: none, two-sets or with-uniform.")] = None,
-    arithmetic: Annotated[str | None, typer.Option(help="corrected, or as-published: negative noise lost.")] = None,
+    mixture: Annotated[
+        str | None,
+        typer.Option(
+            help="Class-wise: none, two-sets or with-uniform.",
+            autocompletion=options.offer(("none", "two-sets", "with-uniform")),
+        ),
+    ] = None,
+    arithmetic: Annotated[
+        str | None,
+        typer.Option(
+            help="corrected, or as-published: negative noise lost.",
+            autocompletion=options.offer(("corrected", "as-published")),
+        ),
+    ] = None,
     source_model: Annotated[
-        str | None, typer.Option(help="tiny or resnet18: the network that makes the noise.")
+        str | None,
+        typer.Option(
+            help="tiny or resnet18: the network that makes the noise.",
+            autocompletion=options.offer(get_args(NetworkName)),
+        ),
     ] = None,
     working_size: Annotated[int | None, typer.Option(help="Side in pixels at which noise is made.")] = None,
     fit_samples: Annotated[int | None, typer.Option(help="Pictures that the fit sees.")] = None,
@@ -44,7 +84,12 @@ def given(
     public: Annotated[str | None, typer.Option(help="Public dataset to fit the noise on.")] = None,
     mapping: Annotated[str | None, typer.Option(help="YAML or JSON: private class -> public class.")] = None,
     matching: Annotated[
-        str | None, typer.Option(help="Public classes: by name, visual, or as context.", show_default="name")
+        str | None,
+        typer.Option(
+            help="Public classes: by name, visual, or as context.",
+            show_default="name",
+            autocompletion=options.offer(("name", "visual", "context")),
+        ),
     ] = None,
     backbone: Annotated[
         str | None, typer.Option(help="Visual: a torchvision network whose weights are at hand.")
@@ -61,7 +106,11 @@ def given(
     max_pixels: Annotated[int | None, typer.Option(help="Never decode a picture that declares more pixels.")] = None,
     orphans: Annotated[
         str | None,
-        typer.Option(help="Copies of shards that are gone from the source: keep or remove.", show_default="keep"),
+        typer.Option(
+            help="Copies of shards that are gone from the source: keep or remove.",
+            show_default="keep",
+            autocompletion=options.offer(("keep", "remove")),
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Shards worked on at a time.", show_default="cores / --task-cores")

@@ -1,7 +1,8 @@
 """Options that commands share, and how a configuration is put together from a file and from them."""
 
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -14,9 +15,24 @@ from schemas.place import CREDENTIALS_ERROR
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
+
+def offer(known: Iterable[str]) -> Any:
+    """An option whose value the shell completes, after commas too."""
+    names_ = tuple(known)
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{name}" for name in names_ if name.startswith(last)]
+
+    return complete
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout; all else goes to stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show Prefect's log, and a traceback when it fails.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default="auto")]
+Device = Annotated[
+    str | None,
+    typer.Option(help="auto, cpu or cuda.", show_default="auto", autocompletion=offer(("auto", "cpu", "cuda"))),
+]
 Config = Annotated[Path | None, typer.Option(help="YAML or JSON file with any field; options take precedence.")]
 Workspace = Annotated[str, typer.Option(help="Private place for noise, markers and reports; never published.")]
 Split = Annotated[str | None, typer.Option(help="Split of the source to take.", show_default="train")]
@@ -29,7 +45,14 @@ LabelField = Annotated[
 ]
 ImageField = Annotated[str | None, typer.Option(help="Which member or Parquet column is the picture.")]
 
-Runner = Annotated[str | None, typer.Option(help="Where tasks run: threads, ray or dask.", show_default="threads")]
+Runner = Annotated[
+    str | None,
+    typer.Option(
+        help="Where tasks run: threads, ray or dask.",
+        show_default="threads",
+        autocompletion=offer(("threads", "ray", "dask")),
+    ),
+]
 RunnerAddress = Annotated[
     str | None, typer.Option(help="HOST:PORT of a cluster.", show_default="a cluster on this machine")
 ]
@@ -93,6 +116,11 @@ def kinds(union: Any) -> dict[str, type[BaseModel]]:
 def names(text: str | None) -> list[str] | None:
     """`a,b` -> ["a", "b"]; None stays None."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def print_next(*words: str) -> None:
+    """The last line of what a person is told: the command that comes next, ready to be pasted into a shell."""
+    print(f"Next: unlearnable {shlex.join(words)}")
 
 
 def print_json(content: Any) -> None:

@@ -24,7 +24,7 @@ def command(
     if json_:
         options.print_json(summary.model_dump(mode="json"))
     else:
-        tell(summary, built.method)
+        tell(summary, built)
 
 
 def run(config: ProtectConfig, redo: Stage | None = None) -> ProtectSummary:
@@ -42,8 +42,9 @@ def run(config: ProtectConfig, redo: Stage | None = None) -> ProtectSummary:
         return protect(config, redo)
 
 
-def tell(summary: ProtectSummary, method: NoiseMethod) -> None:
+def tell(summary: ProtectSummary, config: ProtectConfig) -> None:
     """The closing lines of a protect run."""
+    method = config.method
     done = f"{summary.protected} of {summary.samples} pictures protected in {summary.shards} shards"
     again = f", {summary.skipped_shards} done before" if summary.skipped_shards else ""
     print(f"{done}{again}, {summary.seconds:.1f} s: {summary.destination}")
@@ -58,7 +59,7 @@ def tell(summary: ProtectSummary, method: NoiseMethod) -> None:
         how = "diverged, and the best round before had" if summary.stopped == "diverged" else "ended with"
         print(f"WARNING: the fit {how} {error:.1f} % error, short of its target: expect weak protection.")
         print(f"{_advice(method, summary.stopped)} The report of an evaluation will say so too.")
-    print(f"Next: unlearnable verify {summary.destination} --clean SOURCE")
+    options.print_next("verify", summary.destination, "--clean", config.source.url)
 
 
 def _advice(method: NoiseMethod, stopped: str) -> str:

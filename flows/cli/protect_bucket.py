@@ -63,6 +63,7 @@ def tell(summary: BucketSummary) -> None:
     if summary.stray_count:
         print(f"{summary.stray_count} files belong to no dataset, such as {one_line(summary.strays[0])}")
     print(f"{len(summary.datasets)} datasets, {summary.seconds:.1f} s: {summary.config.destination}")
+    options.print_next("status", summary.config.workspace)
 
 
 def _bucket_fields(fields: dict[str, Any], workspace: str, datasets: str | None, only: str | None) -> dict[str, Any]:

@@ -25,7 +25,11 @@ def command(
     ] = None,
     search: Annotated[str | None, typer.Option(help="List those with this in name, title or verdict.")] = None,
     judgement: Annotated[
-        str | None, typer.Option(help=f"List those with a copy that is {', '.join(get_args(Judgement))}.")
+        str | None,
+        typer.Option(
+            help=f"List those with a copy that is {', '.join(get_args(Judgement))}.",
+            autocompletion=options.offer(get_args(Judgement)),
+        ),
     ] = None,
     since: Annotated[str | None, typer.Option(help="List those written from this day on (YYYY-MM-DD, UTC).")] = None,
     compare: Annotated[

@@ -47,7 +47,7 @@ def command(
     elif job is not None:
         _enter(job.folder, _places(job.config.model_dump(mode="json")))
         summary = protect.run(job.config, stage)
-        options.print_json(summary.model_dump(mode="json")) if json_ else protect.tell(summary, job.config.method)
+        options.print_json(summary.model_dump(mode="json")) if json_ else protect.tell(summary, job.config)
     else:
         raise ConfigurationError(f"{workspace} is no workspace of a job", "give the --workspace of a protect run")
 

@@ -39,6 +39,8 @@ def command(
         options.print_json(report.model_dump(mode="json"))
     else:
         _tell(report)
+        if report.ok:
+            options.print_next("evaluate", dest, "--clean", clean, "--test", "TEST", "--workspace", "WORKSPACE")
     if not report.ok:
         raise typer.Exit(1)
 

@@ -17,6 +17,13 @@ class Cell(Schema):
     countermeasure: Countermeasure
     seed: int
 
+    @property
+    def label(self) -> str:
+        """What it trains on what, for the name of its run: `tiny, jpeg-10, seed 0 on ./protected`."""
+        part = "" if self.part == "all" else f" (its {self.part} part)"
+        data = "clean pictures" if self.protected is None else f"{self.protected}{part}"
+        return f"{self.victim.name}, {self.countermeasure.name}, seed {self.seed} on {data}"
+
 
 def cells(config: EvaluateConfig, parted: frozenset[str] = frozenset()) -> list[Cell]:
     """Every victim x countermeasure x seed, on the clean pictures and on each protected copy, each run once.

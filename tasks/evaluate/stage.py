@@ -41,7 +41,7 @@ def measure_copy(copy: str, config: EvaluateConfig) -> ProtectedSet:
     return measure.protected_set(copy, manifest_of(Folder(copy)), found, reasons)
 
 
-@task(name="train victim", task_run_name="{cell.victim.name} {cell.countermeasure.name} seed {cell.seed}", **RETRIES)
+@task(name="train victim", task_run_name="{cell.label}", **RETRIES)
 def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
     """Train and test one victim, or find the run done, or go on with it; kept in WORKSPACE/evaluate/."""
     device = pick_device(config.device)

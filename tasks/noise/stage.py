@@ -158,7 +158,7 @@ def _check_memory(config: ProtectConfig, fit_on: Together, size: int, device: to
 def _show(record: NoiseRecord) -> None:
     """Show the rounds of a fit, and say loudly when it ended without reaching its target."""
     noise = f"{record.method.kind} noise, {record.method.form}, {record.budget.epsilon}/255: {record.stopped}"
-    artifacts.table("rounds", shown.rounds(record), f"Fit of {noise}")
+    artifacts.table("rounds", shown.rounds(record), f"The fit of {noise}")
     if not record.converged:
         error = "" if record.error is None else f" with {100 * record.error:.1f} % error"
         warn(f"the fit ended {record.stopped}{error}: its noise protects less than this method can")

@@ -49,7 +49,9 @@ def write_evaluation(config: EvaluateConfig, runs: Sequence[VictimRun], context:
     artifacts.table("runs", shown.runs(runs), "Every training run, accuracies in percent")
     artifacts.table("copies", shown.copies(context.protected), "The stored pictures beside their originals")
     for number, (caption, (original, stored)) in enumerate(pictures.items(), start=1):
-        artifacts.picture(f"pictures-{number}", picture_grid(original, stored), f"{caption}: {_COLUMNS}")
+        artifacts.picture(
+            f"pictures-{number}", picture_grid(original, stored), f"{escape(one_line(caption))}: {_COLUMNS}"
+        )
     artifacts.link("report", record.report, "report.html")
     log(record.verdict)
     return record

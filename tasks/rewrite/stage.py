@@ -87,7 +87,7 @@ def publish_dataset(
     """Write the destination's card and manifest, and say which shards stay or go without a source."""
     with failures.kept(Folder(config.workspace), "publish", "dataset"):
         published = publish.publish(config, job, dataset, noise, done)
-    artifacts.table("protected-shards", shown.shards(done), f"Shards in {one_line(config.destination)}")
+    artifacts.table("protected-shards", shown.shards(done), "The protected copy by its shards")
     if published.manifest.orphans:
         names = one_line(", ".join(published.manifest.orphans))
         warn(f"kept, though no longer in the source: {names}; to remove them give --orphans remove")

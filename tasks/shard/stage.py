@@ -7,7 +7,7 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 from prefect import task
 
 from infra import artifacts, failures, progress
-from infra.errors import DataError, one_line
+from infra.errors import DataError
 from infra.orchestration import RETRIES, cached, log, warn
 from infra.storage import Folder
 from schemas.base import digest
@@ -73,9 +73,9 @@ def write_manifest(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIn
     manifest = manifest.model_copy(update={"typical_side": _side(manifest, _known_side(folder, manifest))})
     folder.save(MANIFEST, manifest)
     which = place.rstrip("/").rsplit("/", 1)[-1]
-    artifacts.table(f"shards-of-{which}", shown.shards(indices), f"Shards of {one_line(spec.url)}")
+    artifacts.table(f"shards-of-{which}", shown.shards(indices), "The dataset by its shards")
     if bad := shown.quarantined(indices):
-        artifacts.table(f"quarantined-of-{which}", bad, f"What of {one_line(spec.url)} is not fit to protect")
+        artifacts.table(f"quarantined-of-{which}", bad, "What is not fit to protect, and why")
     if lost:
         warn(f"no longer in {spec.url}: {index.named([each.unit.name for each in lost])}")
     return manifest
