@@ -70,7 +70,7 @@ class TestHelp:
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         imported = set(done.stdout.split())
         assert "typer" in imported
-        slow = {"torch", "prefect", "pandas", "numpy", "cv2", "matplotlib", "pyarrow", "s3fs", "sklearn", "webdataset"}
+        slow = {"torch", "prefect", "pandas", "numpy", "cv2", "altair", "pyarrow", "s3fs", "sklearn", "webdataset"}
         assert imported & slow == set()
 
 
