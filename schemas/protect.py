@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from schemas.base import Schema, Stored
+from schemas.card import Licence, Worth
 from schemas.coverage import Coverage
 from schemas.dataset import DatasetManifest, SourceSpec
 from schemas.matching import Matching
@@ -193,6 +194,10 @@ class ProtectedManifest(Stored):
         default=(), description="Orphans that were made by earlier settings: what `protection` states is not of them."
     )
     protection: ProtectionRecord
+    licence: Licence = Field(default=Licence(), description="What the source says of its licence.")
+    worth: Worth | None = Field(
+        default=None, description="What an evaluation of exactly these bytes found, when its owner has it published."
+    )
 
 
 class Published(Schema):
@@ -238,13 +243,3 @@ class ProtectSummary(Schema):
     noise_error: float | None = Field(description="Error rate at which the fit was kept; None without a fit.")
     converged: bool = Field(description="False when the fit ended above lambda: expect weak protection.")
     stopped: str = Field(description="How the fit ended: at-lambda, at-cap, diverged or no-fit.")
-
-
-class VerifyReport(Schema):
-    """What an audit of a destination found: the object that `verify --json` prints."""
-
-    ok: bool
-    samples: int
-    max_abs_change: int = Field(description="Largest change of a stored value, in steps of 1/255.")
-    max_l2: float = Field(description="Largest L2 norm of a picture's change, in steps of 1/255.")
-    problems: tuple[str, ...]

@@ -7,7 +7,7 @@ import typer
 from flows.cli import console, options
 from flows.cli.job import source_fields
 from schemas.dataset import SourceSpec
-from schemas.protect import VerifyReport
+from schemas.verify import VerifyReport
 
 
 def command(

@@ -103,11 +103,20 @@ def audit(destination: Folder, clean: SourceSpec, ssim: bool = False) -> Audit:
         found.problem(f"{found.changed} pictures differ from the source, the manifest says that {stated} carry noise")
     for name in shards:
         found.problem(f"shard {name} has no counterpart in the source")
-    known = {shard.url for shard in manifest.dataset.shards} | {MANIFEST, CARD}
+    _audit_licence(found, destination, manifest)
+    carried = {one.name for one in manifest.licence.files}
+    known = {shard.url for shard in manifest.dataset.shards} | {MANIFEST, CARD} | carried
     for name in destination.list():
         if name not in known:
             found.problem(f"{name} lies in the destination, but its manifest does not name it")
     return found
+
+
+def _audit_licence(found: Audit, destination: Folder, manifest: ProtectedManifest) -> None:
+    for one in manifest.licence.files:
+        data = destination.read_optional(one.name)
+        if data is None or sha256(data) != one.sha256:
+            found.problem(f"{one.name}, which holds the source's licence, is missing or not as its manifest records it")
 
 
 def _audit_shard(

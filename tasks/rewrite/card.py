@@ -1,6 +1,7 @@
 """The dataset card: README.md of a destination."""
 
 from infra.errors import one_line
+from schemas.card import Worth
 from schemas.protect import ProtectedManifest, ProtectionRecord
 
 _TEMPLATE = """# Protected dataset ({split})
@@ -12,9 +13,17 @@ made by {software}, so that a network trained on them learns little about clean 
 **Do not re-encode the pictures.** They are stored as PNG, without loss. JPEG, WebP with loss, rescaling and
 thumbnails take much of the noise off, and with it the protection.
 
-What the noise is worth against a given victim is a matter of measurement: ask the owner for the evaluation report.
+## What the protection is worth
+
+{worth}
+
+## Licence
+
+{licence}
 
 ## Loading
+
+With webdataset, as pictures of 0 to 255:
 
 ```python
 import glob
@@ -27,6 +36,30 @@ dataset = wds.WebDataset(shards, shardshuffle=False).decode("rgb8", only=["png",
 `only` matters where you don't trust whoever made the originals: without it webdataset unpickles members called `pyd`,
 `pkl` or `pickle`, and a pickle can run any program.
 
+With torchvision's transforms, in batches for a network; the pictures have to be of one size, or to be cropped to one:
+
+```python
+import glob
+import torch
+import webdataset as wds
+from torchvision.transforms import v2
+
+transform = v2.Compose([v2.ToImage(), v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, scale=True)])
+shards = sorted(glob.glob("*.tar"))
+dataset = wds.WebDataset(shards, shardshuffle=len(shards)).shuffle(1000).decode("pilrgb", only=["png", {label!r}])
+dataset = dataset.to_tuple("png", {label!r}).map_tuple(transform)
+loader = torch.utils.data.DataLoader(dataset.batched(64), batch_size=None)
+```
+
+With Hugging Face's datasets:
+
+```python
+import glob
+from datasets import load_dataset
+
+dataset = load_dataset("webdataset", data_files=sorted(glob.glob("*.tar")), split="train")
+```
+
 Every sample has the members of the original, byte for byte, except the picture. `manifest.json` gives the shards
 with their sizes, hashes and counts, and the class names.
 
@@ -34,6 +67,14 @@ with their sizes, hashes and counts, and the class names.
 
 {names}
 """
+_UNKNOWN = "What the noise is worth against a given victim is a matter of measurement: ask the owner for the report."
+_NO_LICENCE = "The source states none: ask its owner before you use the pictures."
+_JUDGEMENTS = {
+    "holds": "the protection holds",
+    "partly": "the protection holds in part",
+    "undone": "the protection is undone",
+    "unknown": "no clean ceiling was run beside it, so what is left of the protection is not known",
+}
 
 
 def card(manifest: ProtectedManifest) -> str:
@@ -50,10 +91,34 @@ def card(manifest: ProtectedManifest) -> str:
         method=protection.method,
         bound=_bound(protection),
         remarks="".join(f"\n{each}\n" for each in _remarks(manifest)),
+        worth=_UNKNOWN if manifest.worth is None else _worth(manifest.worth, len(dataset.class_names)),
+        licence=_licence(manifest),
         software=protection.software,
         label=field,
         names="\n".join(f"- {_plain(name)}" for name in dataset.class_names),
     )
+
+
+def _worth(worth: Worth, classes: int) -> str:
+    """The worst case of an evaluation, in the words of its report."""
+    tried = f"the hardest of {worth.tried} trainings tried" if worth.tried > 1 else "the only training tried"
+    ceiling = "" if worth.ceiling is None else f" (clean ceiling {worth.ceiling:.2f} %)"
+    judgement = _JUDGEMENTS[worth.judgement].capitalize()
+    return (
+        f"**{judgement}**, as evaluated on {worth.created[:10]}. Under the countermeasure "
+        f"{_plain(worth.countermeasure)}, {tried}, the network {_plain(worth.victim)} reaches {worth.reached:.2f} % on "
+        f"clean test pictures{ceiling}; guessing gives {100 / max(1, classes):.2f} %. What was not tried is not known: "
+        "other victims and countermeasures, those of tomorrow among them, may reach more."
+    )
+
+
+def _licence(manifest: ProtectedManifest) -> str:
+    """What the source says of it; protection changes nothing of that."""
+    stated, files = manifest.licence.stated, manifest.licence.files
+    said = [f"The source states the licence {_plain(stated)}."] if stated else []
+    if files:
+        said.append(f"The source's licence lies beside this card: {', '.join(f'`{one.name}`' for one in files)}.")
+    return " ".join(said) or _NO_LICENCE
 
 
 def _bound(protection: ProtectionRecord) -> str:

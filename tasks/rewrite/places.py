@@ -11,6 +11,7 @@ from infra.lease import LOCK, Lease, held
 from infra.storage import TEMPORARY, Folder, encoded
 from schemas.protect import Job, KeptConfig, ProtectConfig, ProtectedManifest
 from tasks.rewrite.shard import CARD, MANIFEST
+from tasks.shard import licence
 from tasks.shard.source import is_place
 
 JOB = "job.json"
@@ -95,7 +96,7 @@ def claim(config: ProtectConfig) -> Job:
         problem = f"destination {config.destination} holds another job's output"
         raise ConfigurationError(problem, "give an empty destination, or that job's workspace")
     if manifest is None:
-        _require_no_strangers(destination, workspace)
+        _require_no_strangers(destination, workspace, config.source.url)
     if job is not None:
         return job
     if destination.info(LOCK) is not None:  # asked before this workspace is bound to it
@@ -122,10 +123,10 @@ def hold(config: ProtectConfig, job: Job) -> Iterator[Lease]:
         yield lease
 
 
-def _require_no_strangers(destination: Folder, workspace: Folder) -> None:
+def _require_no_strangers(destination: Folder, workspace: Folder, source: str) -> None:
     """Raise ConfigurationError when an unpublished destination holds what no run of this workspace wrote."""
     found = [name for name in destination.list() if name != LOCK]
-    ours = written(workspace) | {CARD} if found else set()
+    ours = written(workspace) | {CARD, *licence.files(source)} if found else set()
     strangers = [name for name in found if name not in ours]
     if strangers:
         problem = f"destination {destination.url} already holds {len(found)} files, such as {strangers[0]}"

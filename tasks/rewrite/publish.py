@@ -4,15 +4,19 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from infra.errors import StorageError
-from infra.storage import Folder, encoded
+from infra.errors import ConfigurationError, DataError, StorageError
+from infra.lease import LOCK
+from infra.storage import Folder, encoded, sha256
+from schemas.card import CarriedFile, Licence, Worth
 from schemas.dataset import DatasetManifest, ShardIndex, ShardRecord, SizeRange, SourceSpec
 from schemas.fitted import NoiseRecord
 from schemas.protect import Job, ProtectConfig, ProtectedManifest, ProtectedShard, ProtectionRecord, Published
+from tasks.rewrite.audit import manifest_of
 from tasks.rewrite.card import card
 from tasks.rewrite.places import written
 from tasks.rewrite.shard import CARD, MANIFEST
 from tasks.rewrite.variant import variant
+from tasks.shard import licence
 
 Listed = Mapping[str, Mapping[str, Any]]
 # What runs of this job alone write, one at a time; evaluations write beside them at any time.
@@ -32,22 +36,65 @@ def publish(
     everything = [*shards, *orphans]
     current = {"", *(shard.settings for shard in shards)}  # markers of earlier versions don't tell
     outdated = [orphan.name for orphan in orphans if orphan.settings not in current]
+    before = _before(destination)
+    licences = licence.files(config.source.url)
     manifest = ProtectedManifest(
         job=job.job,
         dataset=_public(dataset, everything, _sizes(workspace, dataset)),
         orphans=tuple(shard.name for shard in orphans),
         outdated=tuple(outdated),
         protection=_protection(config, noise, everything, outdated),
+        licence=Licence(
+            stated=licence.stated(config.source.url),
+            files=tuple(
+                CarriedFile(name=name, bytes=len(data), sha256=sha256(data)) for name, data in licences.items()
+            ),
+        ),
     )
+    if before is not None and before.worth is not None and before.worth.digest == manifest.dataset.digest:
+        manifest = manifest.model_copy(update={"worth": before.worth})
     _require_all(destination, everything, found)
     removed = _remove_others(destination, workspace, found, {shard.name for shard in everything})
     _sweep(config)
-    text = card(manifest).encode()
-    if destination.read_optional(CARD) != text:  # a run that finds all done leaves what is published untouched
-        destination.write(CARD, text)
-    if destination.read_optional(MANIFEST) != encoded(manifest):
-        destination.save(MANIFEST, manifest)
+    for name, data in licences.items():
+        _put(destination, name, data)
+    for name in {one.name for one in before.licence.files} - licences.keys() if before else ():
+        destination.delete(name)
+    _present(destination, manifest)
     return Published(manifest=manifest, removed=removed)
+
+
+def state_worth(destination: Folder, worth: Worth) -> None:
+    """Write what an evaluation found into the card and the manifest of the copy that it evaluated.
+
+    Raises DataError when the copy is not what was evaluated, ConfigurationError while a run writes it.
+    """
+    if destination.info(LOCK) is not None:
+        raise ConfigurationError(f"a run writes {destination.url} now", "wait until it has ended")
+    manifest = manifest_of(destination)
+    if manifest.dataset.digest != worth.digest:
+        problem = f"{destination.url} is not what report {worth.report} is about: its pictures have changed since"
+        raise DataError(problem, "evaluate it again")
+    _present(destination, manifest.model_copy(update={"worth": worth}))
+
+
+def _before(destination: Folder) -> ProtectedManifest | None:
+    """What was published here before; None when nothing was, or another version can't read it."""
+    try:
+        return destination.load(MANIFEST, ProtectedManifest)
+    except DataError:
+        return None
+
+
+def _present(destination: Folder, manifest: ProtectedManifest) -> None:
+    """Write the card and, last, the manifest."""
+    _put(destination, CARD, card(manifest).encode())
+    _put(destination, MANIFEST, encoded(manifest))
+
+
+def _put(destination: Folder, name: str, data: bytes) -> None:
+    if destination.read_optional(name) != data:  # a run that finds all done leaves what is published untouched
+        destination.write(name, data)
 
 
 def _sweep(config: ProtectConfig) -> None:

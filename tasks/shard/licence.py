@@ -1,0 +1,55 @@
+"""The licence that a source states: files that hold it, right in its folder, and what its dataset card says."""
+
+import re
+
+from infra.storage import Folder
+from infra.storage_errors import storage_errors
+from tasks.shard.source import is_place
+from tasks.shard.sources.listing import MAGIC, locate
+
+# What is larger is no licence, or nothing to be carried through every run.
+MOST_BYTES = 256_000
+_FILE = re.compile(r"(licen[cs]e|copying|notice)(\.(txt|md|rst))?", re.IGNORECASE)
+_CARD = "README.md"
+_FRONT = re.compile(rb"\A---\r?\n(.*?)\r?\n---", re.DOTALL)
+_STATED = re.compile(rb"^license:[ \t]*[\"']?([A-Za-z0-9][A-Za-z0-9.+-]{0,99})[\"']?[ \t]*\r?$", re.MULTILINE)
+
+
+def files(url: str) -> dict[str, bytes]:
+    """Licence files right in the source's folder, by name, in order; {} of a source that is no place.
+
+    Raises StorageError.
+    """
+    folder = _folder(url)
+    if folder is None:
+        return {}
+    names = [name for name, size in _top(folder).items() if _FILE.fullmatch(name) and size <= MOST_BYTES]
+    return {name: folder.read(name) for name in sorted(names)}
+
+
+def stated(url: str) -> str | None:
+    """The licence that the front matter of the source's README.md names, as on Hugging Face; None when none does."""
+    folder = _folder(url)
+    if folder is None or not 0 < _top(folder).get(_CARD, 0) <= MOST_BYTES:
+        return None
+    front = _FRONT.match(folder.read(_CARD))
+    found = _STATED.search(front[1]) if front else None
+    return found[1].decode() if found else None
+
+
+def _folder(url: str) -> Folder | None:
+    """The folder of a source: what a glob looks into, what a file lies in."""
+    if not is_place(url):
+        return None
+    if magic := MAGIC.search(url):
+        return locate(url[: magic.start()])[0]
+    folder = Folder(url)
+    with storage_errors("look at", url):
+        return locate(url.rstrip("/"))[0] if folder.fs.isfile(folder.path) else folder
+
+
+def _top(folder: Folder) -> dict[str, int]:
+    """Size in bytes of each file right in a folder, by name."""
+    with storage_errors("look at", folder.url):
+        found = folder.fs.ls(folder.path, detail=True)
+    return {str(each["name"]).rsplit("/", 1)[-1]: int(each["size"] or 0) for each in found if each["type"] == "file"}
