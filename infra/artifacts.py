@@ -1,4 +1,4 @@
-"""What a run shows of itself in Prefect's UI: how far each stage is, tables, pictures and links."""
+"""What a run shows in Prefect's UI: how far each stage is, tables, pictures and links. Outside a run, nothing."""
 
 import base64
 import contextlib
@@ -17,7 +17,7 @@ from prefect import get_client
 from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
 from prefect.artifacts import create_table_artifact as _create_table
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import PrefectHTTPStatusError
 
 from infra import progress
@@ -37,6 +37,8 @@ def table(key: str, rows: Sequence[Mapping[str, object]], description: str) -> N
 
     The UI makes Markdown of every description: none of them may hold text from outside.
     """
+    if not _in_a_run():
+        return
     some = f"{description} (the first {MOST_ROWS} of {len(rows)})" if len(rows) > MOST_ROWS else description
     shown = [{str(name): plain(value) for name, value in row.items()} for row in rows[:MOST_ROWS]]
     _create_table(shown, key=key, description=some)
@@ -44,22 +46,27 @@ def table(key: str, rows: Sequence[Mapping[str, object]], description: str) -> N
 
 def markdown(key: str, text: str, description: str) -> None:
     """A text of this run."""
-    create_markdown_artifact(text, key=key, description=description)
+    if _in_a_run():
+        create_markdown_artifact(text, key=key, description=description)
 
 
 def link(key: str, url: str, text: str) -> None:
     """A link; to a file of a machine's own it is shown as text to copy, since no browser follows such a link."""
-    if "://" in url and not url.startswith("file:"):
-        create_link_artifact(url, key=key, link_text=text)
-    else:
+    if "://" not in url or url.startswith("file:"):
         file = Path(url.removeprefix("file://")).resolve()
-        create_markdown_artifact(f"{text}: `{one_line(str(file)).replace('`', '')}`", key=key, description=text)
+        markdown(key, f"{text}: `{one_line(str(file)).replace('`', '')}`", text)
+    elif _in_a_run():
+        create_link_artifact(url, key=key, link_text=text)
 
 
 def picture(key: str, png: bytes, description: str) -> None:
     """A picture, kept by the server itself; one of over MOST_PICTURE_BYTES is left out."""
-    if len(png) <= MOST_PICTURE_BYTES:
+    if len(png) <= MOST_PICTURE_BYTES and _in_a_run():
         create_image_artifact(f"data:image/png;base64,{base64.b64encode(png).decode()}", key, description)
+
+
+def _in_a_run() -> bool:
+    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
 
 
 def plain(value: object) -> Cell:

@@ -43,6 +43,9 @@ def command(
     redraw: Annotated[
         bool, typer.Option("--redraw", help="Draw the report anew from its tables, which stay as they are.")
     ] = False,
+    card: Annotated[
+        bool, typer.Option("--card", help="Write the verdict into the cards of the copies: it is published with them.")
+    ] = False,
     serve: Annotated[bool, typer.Option("--serve", help="Show them all in a browser, on this machine alone.")] = False,
     port: Annotated[int, typer.Option(help="Port to serve on; 0: any that is free.", min=0, max=65535)] = 8321,
     json_: options.Json = False,
@@ -67,6 +70,9 @@ def command(
         from tasks.report.write import redraw as draw
 
         draw(index.reports_of(workspace).child(chosen[-1].name))
+    if card:
+        _state(workspace, chosen[-1])
+        return
     if compare is not None:
         _compare(workspace, chosen[-1].name, index.one_of(index.listed(workspace), workspace, compare).name, json_)
         return
@@ -116,6 +122,20 @@ def _compare(workspace: str, first: str, second: str, json_: bool) -> None:
             console.print(text_table(table))
     for sentence in found.sentences:
         print(sentence)
+
+
+def _state(workspace: str, chosen: "Listed") -> None:
+    """Write what the report says of each copy into its card. Raises ConfigurationError when it judged none."""
+    from infra.storage import Folder
+    from tasks.report import index, worth
+    from tasks.rewrite.publish import state_worth
+
+    found = list(worth.worths(index.reports_of(workspace).child(chosen.name), chosen.name, chosen.record))
+    if not found:
+        raise ConfigurationError(f"report {chosen.name} judged no copy", "name another report")
+    for destination, what in found:
+        state_worth(Folder(destination), what)
+        print(f"{destination}: {what.judgement}, by {chosen.name}")
 
 
 def _export(workspace: str, chosen: "Listed", target: Path) -> None:

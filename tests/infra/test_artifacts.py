@@ -116,6 +116,13 @@ def test_a_server_that_is_not_reached_stops_no_work(monkeypatch):
 
 
 def test_outside_a_run_nothing_is_shown():
-    with artifacts.shown_progress():
-        progress.start("rewrite", 2, "shards")
-        progress.finish("rewrite")
+    with get_client(sync_client=True) as client:
+        before = len(client.read_artifacts())
+        with artifacts.shown_progress():
+            progress.start("rewrite", 2, "shards")
+            progress.finish("rewrite")
+        artifacts.table("rows", [{"a": 1}], "Rows")
+        artifacts.markdown("text", "text", "Text")
+        artifacts.link("link", "s3://bucket/report.html", "report.html")
+        artifacts.picture("picture", b"png", "Picture")
+        assert len(client.read_artifacts()) == before
