@@ -5,6 +5,7 @@ from itertools import islice
 
 import torch
 
+from flows import done_already
 from infra.devices import device_kind, free_memory, pick_device
 from infra.errors import DataError
 from infra.keys import BucketKey
@@ -21,11 +22,11 @@ from tasks.noise.journal import Unkept
 from tasks.rewrite.places import check_apart
 from tasks.rewrite.protect import Plan, protect
 from tasks.shard import source
+from tasks.shard.done import MANIFEST
 from tasks.shard.pictures import decode, is_sound
 from tasks.shard.sample import LARGEST_WORKING_SIZE
 from tasks.shard.samples import Sample
 from tasks.shard.scale import to_working
-from tasks.shard.stage import MANIFEST
 
 _PROBED = 64
 _PROBE_KEY = BucketKey(b"a probe protects nothing")
@@ -43,23 +44,30 @@ def look_ahead(config: ProtectConfig) -> JobPlan:
     check_seconds = (time.perf_counter() - started) / max(1, len(sound))
     if not sound:
         raise _no_picture(spec)
-    count = len(samples) * len(plan.units)
+    done = done_already.look(config, plan)
+    to_index = len(samples) * (len(plan.units) - len(done.indexed))
+    count = to_index + sum(each.record.samples for each in done.indexed)
+    to_rewrite = count - sum(each.samples for each in done.rewritten)
     size = config.method.working_size or _known_side(config) or _own_side(sound[0], spec.max_pixels)
     fitted_on, classes = _fit_data(config, count, len({one.label for one in samples}))
     fit_seconds, rewrite_seconds, bytes_out = _probe(config, sound, size, fitted_on)
+    bytes_each = sum(len(one.picture) for one in sound) / len(sound)
     return JobPlan(
         format=plan.format,
         shards=len(plan.units),
         samples=count,
-        exact=len(plan.units) == 1,
-        bytes_in=sum(len(one.picture) for one in sound) * count // len(sound),
-        bytes_out=bytes_out * count // len(sound),
-        index_seconds=check_seconds * count / config.workers,
-        fit_seconds=fit_seconds,
-        fit_bytes=memory.needed(config.method, fitted_on, size, classes),
+        exact=len(plan.units) == 1 or len(done.indexed) == len(plan.units),
+        indexed_shards=len(done.indexed),
+        fit_done=done.noise is not None,
+        done_shards=len(done.rewritten),
+        bytes_in=round(bytes_each * (to_index + to_rewrite)),
+        bytes_out=bytes_out * to_rewrite // len(sound),
+        index_seconds=check_seconds * to_index / config.workers,
+        fit_seconds=0.0 if done.noise else fit_seconds,
+        fit_bytes=0 if done.noise else memory.needed(config.method, fitted_on, size, classes),
         free_bytes=free_memory(pick_device(config.device)),
-        rewrite_seconds=rewrite_seconds * count / config.workers,
-        done_shards=sum(name.startswith("rewrite/") for name in Folder(config.workspace).list()),
+        rewrite_seconds=rewrite_seconds * to_rewrite / config.workers,
+        probed=len(sound),
         device=device_kind(pick_device(config.device)),
     )
 

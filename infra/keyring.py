@@ -19,7 +19,7 @@ def load_key(workspace: Folder, key_file: str | None, block_secret: str | None =
 
     Raises ConfigurationError for a key that is too short or a file that can't be read.
     """
-    key = _known(workspace, key_file, block_secret)
+    key = known_key(workspace, key_file, block_secret)
     if key is None:
         # Of two first runs that start together one makes the key; the other finds it.
         workspace.create(FILE, (secrets.token_hex(32) + "\n").encode(), private=True)
@@ -32,14 +32,15 @@ def find_key(workspace: Folder, key_file: str | None, block_secret: str | None =
 
     Raises ConfigurationError when there is none, too: a machine that lacks the key of a run must not make another.
     """
-    key = _known(workspace, key_file, block_secret)
+    key = known_key(workspace, key_file, block_secret)
     if key is None:
         problem = f"{socket.gethostname()} has no secret key: no {VARIABLE}, no key file, none in {workspace.url}"
         raise ConfigurationError(problem, f"give each machine of the run its key, in {VARIABLE} or a key file")
     return key
 
 
-def _known(workspace: Folder, key_file: str | None, block_secret: str | None) -> BucketKey | None:
+def known_key(workspace: Folder, key_file: str | None, block_secret: str | None) -> BucketKey | None:
+    """The key that is there, made or given; None when none is yet. Raises ConfigurationError as `load_key` does."""
     if VARIABLE in os.environ:
         return _checked(os.environ[VARIABLE], f"the variable {VARIABLE}")
     if key_file is not None:

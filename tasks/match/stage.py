@@ -14,19 +14,14 @@ from infra.keyring import load_key
 from infra.keys import BucketKey
 from infra.orchestration import RETRIES, cached, gpu_gate, log, secret_block, warn
 from infra.storage import Folder
-from schemas.base import digest
 from schemas.dataset import DatasetManifest
 from schemas.matching import ClassMatch, Mapping
 from schemas.protect import ProtectConfig
-from tasks.match import classes, shown, visual
+from tasks.match import mapping, shown, visual
+from tasks.match.mapping import MAPPING
 from tasks.shard import sample
 from tasks.shard.markers import doubted_when_changed
-from tasks.shard.sources.listing import locate
 
-VERSION = 1
-MAPPING = "match/mapping.json"
-# Classes are told apart by less than it takes to fit noise.
-_LARGEST_SIDE = 64
 _NAMED = 10
 
 
@@ -38,64 +33,34 @@ def match_classes(config: ProtectConfig, private: DatasetManifest, public: Datas
     """
     workspace = Folder(config.workspace)
     with failures.kept(workspace, "match", "classes"), doubted_when_changed(workspace):
-        if public is not None and config.mapping is None and config.matching.how == "visual":
+        if public is not None and mapping.by_sight(config):
             return _by_sight(config, private, public, workspace)
-        return _by_rule(config, private, public, workspace)
-
-
-def _by_rule(
-    config: ProtectConfig, private: DatasetManifest, public: DatasetManifest | None, workspace: Folder
-) -> Mapping:
-    """The mapping of the classes by a file, by name, or each to itself."""
-    names = private.class_names
-    if public is None or config.in_context:
-        how, pairs, inputs = "context" if public else "identity", classes.identity(names), [list(names)]
-    else:
-        covered = _covered(config, private)
-        inputs = [covered, list(public.class_names)]
-        if config.mapping is not None:
-            folder, name = locate(config.mapping)
-            text = folder.read(name)
-            how, pairs = "file", classes.from_file(text, config.mapping, names, public.class_names, covered)
-            inputs.append([text.decode(errors="replace")])
-        else:
-            how, pairs = "name", classes.by_name(covered, public.class_names)
-    matches = tuple(ClassMatch(private=a, public=b) for a, b in pairs)
-    return _written(workspace, Mapping(inputs=digest(how, *inputs), how=how, matches=matches))
-
-
-def _covered(config: ProtectConfig, private: DatasetManifest) -> list[str]:
-    """Names of the private classes that are to be protected, in the dataset's order."""
-    chosen = config.coverage.classes
-    return [name for name in private.class_names if chosen is None or name in chosen]
+        return _written(workspace, mapping.by_rule(config, private, public))
 
 
 def _by_sight(config: ProtectConfig, private: DatasetManifest, public: DatasetManifest, workspace: Folder) -> Any:
     """The mapping of the classes by what they look like, or a state that says it was made before."""
     key = load_key(workspace, config.key_file, secret_block(config.key_block))
-    matching, typical = config.matching, sample.working_size(private, config.method.working_size)
-    size = matching.training.size or min(_LARGEST_SIDE, typical)
-    # By which datasets they are, not by today's shards: a new shard must not redo all that depends on the mapping.
-    known = [] if config.coverage.classes is None else [_covered(config, private)]
-    inputs = digest(VERSION, private.identity, public.identity, matching, key.fingerprint, size, *known)
+    matching, inputs = config.matching, mapping.inputs_by_sight(config, private, public, key)
     done = workspace.load(MAPPING, Mapping)
     if done is not None and done.inputs == inputs:
         log("the classes were matched before")
         _tell(done)
         return cached(done)
-    matches = _look(config, private, public, key, size)
+    matches = _look(config, private, public, key)
     record = Mapping(inputs=inputs, how="visual", embedder=visual.name_of(matching), matches=matches)
     return _written(workspace, record)
 
 
 def _look(
-    config: ProtectConfig, private: DatasetManifest, public: DatasetManifest, key: BucketKey, size: int
+    config: ProtectConfig, private: DatasetManifest, public: DatasetManifest, key: BucketKey
 ) -> tuple[ClassMatch, ...]:
     matching, device = config.matching, pick_device(config.device)
+    size = mapping.side(config, private)
     with gpu_gate(device.type):
         # Before a picture is read: a backbone may not be at hand.
         embed = visual.embedder(matching, key, device, lambda note: progress.advance("match", 1, note))
-        covered, names = _covered(config, private), private.class_names
+        covered, names = mapping.covered(config, private), private.class_names
         pictures = sample.load(private, size, matching.samples, key, device, covered)
         ours = covered, visual.labelled_by(covered, names, pictures)
         theirs = public.class_names, sample.load(public, size, matching.samples, key, device)

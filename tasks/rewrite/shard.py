@@ -81,18 +81,30 @@ def marker_of(shard: ShardRecord) -> str:
 
 
 def finished(job: Job, shard: ShardRecord) -> ProtectedShard | None:
-    """The marker of a shard that is done: for exactly these inputs, its object there with its size and hash."""
-    marker = job.workspace.load(marker_of(shard), ProtectedShard)
+    """What `done` gives; what was learnt on the way is kept, as proof enough next time."""
+    kept = job.workspace.load(marker_of(shard), ProtectedShard)
+    known = _as_stored(job, shard, kept)
+    if known is not None and known != kept:
+        job.workspace.save(marker_of(shard), known)
+    return known
+
+
+def done(job: Job, shard: ShardRecord) -> ProtectedShard | None:
+    """The marker of a shard that is done: for exactly these inputs, its object there with its size and hash.
+
+    It writes nothing.
+    """
+    return _as_stored(job, shard, job.workspace.load(marker_of(shard), ProtectedShard))
+
+
+def _as_stored(job: Job, shard: ShardRecord, marker: ProtectedShard | None) -> ProtectedShard | None:
     if marker is None or marker.inputs != job.inputs_of(shard):
         return None
     info = job.destination.unchanged(marker.name, marker.bytes, marker.sha256, marker.etag)
     if info is None:
         return None
-    # Another ETag (of a copy of the bucket, say) is proof enough next time; markers of earlier versions lack settings.
-    known = marker.model_copy(update={"etag": info.get("ETag"), "settings": job.settings})
-    if known != marker:
-        job.workspace.save(marker_of(shard), known)
-    return known
+    # Another ETag (of a copy of the bucket, say) will do, and markers of earlier versions lack settings.
+    return marker.model_copy(update={"etag": info.get("ETag"), "settings": job.settings})
 
 
 def make_perturber(config: ProtectConfig, noise: NoiseRecord, key: BucketKey) -> MakesNoise:

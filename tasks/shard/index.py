@@ -130,22 +130,31 @@ def _require_unchanged(unit: ShardUnit) -> None:
         raise DataError(f"shard {unit.url} changed while it was read", "run it again when nobody writes there")
 
 
-def gone(plan: SourcePlan, dataset: Folder) -> list[ShardIndex]:
-    """Indices of the source's own shards that earlier runs found and that are no longer there.
+def lost(plan: SourcePlan, dataset: Folder) -> list[ShardIndex]:
+    """Indices of the source's own shards that earlier runs found and that are no longer there."""
+    return [each for each in _unplanned(plan, dataset) if _is_lost(each)]
 
-    Other shards that the plan does not name are those that we cut, which are cut anew when their pictures change, and
-    those that are not asked for now (a limit, another split). Their markers stay until their copies are removed, for
-    they tell whose these are.
+
+def gone(plan: SourcePlan, dataset: Folder) -> list[ShardIndex]:
+    """What `lost` gives, and shards that we cut and that the plan does not name are removed.
+
+    They are cut anew when their pictures change, or not asked for now (a limit, another split). Their markers stay
+    until their copies are removed, for they tell whose these are.
     """
-    planned = {f"{unit.name}.json" for unit in plan.units}
     found: list[ShardIndex] = []
-    for marker in dataset.child("index").list():
-        earlier = None if marker in planned else dataset.load(f"index/{marker}", ShardIndex)
-        if earlier is not None and earlier.unit.in_place and not _is_there(earlier.unit):
-            found.append(earlier)
-        elif earlier is not None:
-            dataset.delete(f"shards/{earlier.unit.name}")
+    for each in _unplanned(plan, dataset):
+        if _is_lost(each):
+            found.append(each)
+        else:
+            dataset.delete(f"shards/{each.unit.name}")
     return found
+
+
+def _unplanned(plan: SourcePlan, dataset: Folder) -> list[ShardIndex]:
+    planned = {f"{unit.name}.json" for unit in plan.units}
+    others = [name for name in dataset.child("index").list() if name not in planned]
+    loaded = [dataset.load(f"index/{name}", ShardIndex) for name in others]
+    return [each for each in loaded if each is not None]
 
 
 def named(names: Sequence[str]) -> str:
@@ -154,9 +163,11 @@ def named(names: Sequence[str]) -> str:
     return ", ".join(map(one_line, names[:_SHOWN])) + more
 
 
-def _is_there(unit: ShardUnit) -> bool:
-    folder, name = locate(unit.url)
-    return folder.info(name) is not None
+def _is_lost(index: ShardIndex) -> bool:
+    if not index.unit.in_place:
+        return False
+    folder, name = locate(index.unit.url)
+    return folder.info(name) is None
 
 
 def merge(

@@ -7,20 +7,14 @@ import infra.prefect_settings  # noqa: F401 - before Prefect
 from prefect import task
 
 from infra import artifacts, failures, progress
-from infra.errors import DataError
 from infra.orchestration import RETRIES, cached, log, warn
 from infra.storage import Folder
-from schemas.base import digest
 from schemas.bucket import BucketConfig, BucketContent
 from schemas.dataset import DatasetManifest, ShardIndex, ShardUnit, SourcePlan, SourceSpec
-from tasks.shard import bucket, index, sample, shown, source
+from tasks.shard import bucket, done, index, sample, shown, source
 
-# 2: names that turn the direction of writing are quarantined
-# 3: so are endless names and baseline JPEGs of many scans; pictures of torchvision's loaders are turned by their EXIF
-VERSION = 3
 # How far the pictures of a dataset may drift from the size at which its noise is made before a run says so.
 _DRIFT = 1.5
-MANIFEST = "manifest.json"
 
 
 @task(name="find datasets", task_run_name="look at {config.bucket}", **RETRIES)
@@ -44,16 +38,14 @@ def plan_source(spec: SourceSpec) -> SourcePlan:
 @task(name="index shard", task_run_name="index {unit.name}", **RETRIES)
 def index_shard(unit: ShardUnit, spec: SourceSpec, place: str) -> ShardIndex:
     """Index one unit (writing its shard to PLACE/shards/ where the source has none), or find it done."""
-    folder, marker = Folder(place), f"index/{unit.name}.json"
-    shaping = spec.model_dump(include={"label_field", "image_field", "max_pixels", "max_shard_bytes", "shard_size"})
-    inputs = digest(VERSION, unit, shaping)
-    done = folder.load(marker, ShardIndex)
-    if done is not None and done.inputs == inputs and _stored(folder, done):
+    folder = Folder(place)
+    found = done.finished(folder, spec, unit)
+    if found is not None:
         progress.advance("index", 1, f"{unit.name} is done already")
-        return cached(done)
+        return cached(found)
     with failures.kept(folder, "index", unit.name):
-        result = index.make_index(spec, unit, folder, inputs)
-        folder.save(marker, result)
+        result = index.make_index(spec, unit, folder, done.inputs_of(spec, unit))
+        folder.save(done.marker_of(unit), result)
         log(f"{unit.name}: {result.record.samples} samples, {len(result.bad)} quarantined")
     progress.advance("index", 1, unit.name, result.record.samples)
     return result
@@ -70,8 +62,8 @@ def write_manifest(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIn
     index.write_quarantine(folder, indices)
     lost = index.gone(plan, folder)
     manifest = index.merge(spec, plan, indices, lost)
-    manifest = manifest.model_copy(update={"typical_side": _side(manifest, _known_side(folder, manifest))})
-    folder.save(MANIFEST, manifest)
+    manifest = manifest.model_copy(update={"typical_side": _side(manifest, done.known_side(folder, manifest))})
+    folder.save(done.MANIFEST, manifest)
     which = place.rstrip("/").rsplit("/", 1)[-1]
     artifacts.table(f"shards-of-{which}", shown.shards(indices), "The dataset by its shards")
     if bad := shown.quarantined(indices):
@@ -81,25 +73,9 @@ def write_manifest(spec: SourceSpec, plan: SourcePlan, indices: Sequence[ShardIn
     return manifest
 
 
-def _known_side(folder: Folder, manifest: DatasetManifest) -> int | None:
-    """The typical side that an earlier run wrote down for this dataset."""
-    try:
-        before = folder.load(MANIFEST, DatasetManifest)
-    except DataError:  # of another version, or damaged: it is made anew from the indices
-        return None
-    return before.typical_side if before is not None and before.identity == manifest.identity else None
-
-
 def _side(manifest: DatasetManifest, known: int | None) -> int:
     now = sample.typical_side(manifest)
     if known is not None and max(now, known) > _DRIFT * min(now, known):
         mend = "give --working-size to change that; all noise is then made anew"
         warn(f"pictures are typically {now} pixels wide now; noise is still made at {known}: {mend}")
     return known or now
-
-
-def _stored(folder: Folder, done: ShardIndex) -> bool:
-    if done.unit.in_place:
-        return True  # the unit's fingerprint tells whether the source has changed
-    record = done.record  # a damaged shard is written again, not stumbled over
-    return folder.unchanged(f"shards/{done.unit.name}", record.bytes, record.sha256, done.etag) is not None

@@ -260,7 +260,7 @@ class TestPlan:
         before = {path: path.stat().st_mtime_ns for path in places.root.rglob("*")}
         said = cli(*places.arguments("plan", *quick))
         assert said.status == 0
-        assert "2 shards are rewritten already" in said.out
+        assert "2 of 2 shards are indexed, 2 are rewritten" in said.out
         assert {path: path.stat().st_mtime_ns for path in places.root.rglob("*")} == before
 
     def test_the_embedded_digits_are_counted_without_a_workspace(self, cli, places, quick):

@@ -99,3 +99,76 @@ def test_a_public_dataset_without_a_picture_is_named(tmp_path):
     public.put("train-000000.tar", sample("a", "0", b"")[1:])
     with pytest.raises(DataError, match=f"{public.source} has no good picture"):
         look_ahead(config(places, public=SourceSpec(url=str(public.source))))
+
+
+class TestWhatIsDone:
+    """A plan skips what a run would skip, by its markers, and writes nothing."""
+
+    @pytest.fixture
+    def done(self, cli, tmp_path):
+        """A protected dataset of two shards, and a call of `plan` that gives what it counts as done."""
+        (tmp_path / "small.yaml").write_text(
+            "method: {widths: [4, 4, 4, 4], model_steps: 1, steps: 1, perturb_steps: 1, batch_size: 8, max_rounds: 1}"
+        )
+        places = labelled(tmp_path, 2, 2)
+        assert cli(*places.arguments("protect", "--config", tmp_path / "small.yaml")).status == 0
+
+        def plan(*more):
+            before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+            said = cli(*places.arguments("plan", "--config", tmp_path / "small.yaml", *more, "--json"))
+            assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+            return said.json
+
+        return places, plan
+
+    def test_all_of_it_costs_nothing(self, done):
+        _, plan = done
+        found = plan()
+        assert (found["indexed_shards"], found["fit_done"], found["done_shards"]) == (2, True, 2)
+        for left in ("bytes_in", "bytes_out", "index_seconds", "fit_seconds", "fit_bytes", "rewrite_seconds"):
+            assert found[left] == 0, left
+
+    @pytest.mark.parametrize(
+        ("more", "expected"),
+        [
+            (("--epsilon", 4), (2, False, 0)),
+            (("--form", "class-wise"), (2, False, 0)),
+            (("--fraction", 0.5), (2, True, 0)),
+            (("--workers", 1), (2, True, 2)),
+            (("--max-pixels", 10_000), (0, False, 0)),
+        ],
+        ids=["epsilon", "form", "coverage", "workers", "what a good picture is"],
+    )
+    def test_a_changed_setting_does_again_what_depends_on_it(self, done, more, expected):
+        _, plan = done
+        found = plan(*more)
+        assert (found["indexed_shards"], found["fit_done"], found["done_shards"]) == expected
+        assert (found["rewrite_seconds"] > 0) == (expected[2] == 0)
+
+    def test_another_key_makes_other_noise(self, done, monkeypatch):
+        _, plan = done
+        monkeypatch.setenv("UNLEARNABLE_KEY", "another secret")
+        found = plan()
+        assert (found["indexed_shards"], found["fit_done"], found["done_shards"]) == (2, False, 0)
+
+    def test_a_new_shard_costs_only_itself(self, done):
+        places, plan = done
+        members = [sample(f"2{i}", str(i % 2), picture(70 + i)) for i in range(6)]
+        places.put("train-000002.tar", list(itertools.chain(*members)))
+        found = plan()
+        assert (found["shards"], found["samples"], found["exact"]) == (3, 18, False)
+        assert (found["indexed_shards"], found["fit_done"], found["done_shards"]) == (2, True, 2)
+        whole = plan("--epsilon", 4)
+        assert found["bytes_out"] * 3 == pytest.approx(whole["bytes_out"], rel=0.01)
+
+    def test_a_copy_that_is_damaged_is_done_again(self, done):
+        places, plan = done
+        (places.destination / "train-000001.tar").write_bytes(b"cut")
+        found = plan()
+        assert (found["indexed_shards"], found["fit_done"], found["done_shards"]) == (2, True, 1)
+
+    def test_noise_that_is_damaged_is_fitted_again(self, done):
+        places, plan = done
+        (file,) = (places.workspace / "noise").glob("*/fitted.safetensors")
+        file.write_bytes(b"cut")
+        assert plan()["fit_done"] is False

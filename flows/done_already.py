@@ -1,0 +1,87 @@
+"""What of a protect run is done already, by its markers; nothing is written, no picture is looked at."""
+
+from dataclasses import dataclass
+
+from infra.errors import DataError
+from infra.keyring import known_key
+from infra.storage import Folder
+from schemas.dataset import DatasetManifest, ShardIndex, SourcePlan, SourceSpec
+from schemas.fitted import NoiseRecord
+from schemas.protect import ProtectConfig, ProtectedShard
+from tasks.match import mapping
+from tasks.noise import identity, store
+from tasks.noise.fit_data import wanted_samples
+from tasks.rewrite import shard as shards
+from tasks.shard import done, sample, source
+from tasks.shard.index import lost, merge
+
+
+@dataclass(frozen=True)
+class DoneAlready:
+    """The part of a job that a run would skip: indexed shards, the noise, rewritten shards."""
+
+    indexed: tuple[ShardIndex, ...] = ()
+    noise: NoiseRecord | None = None
+    rewritten: tuple[ProtectedShard, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One dataset of a job: its indices, and the manifest of what they cover."""
+
+    indices: tuple[ShardIndex, ...]
+    manifest: DatasetManifest | None
+    whole: bool
+
+
+def look(config: ProtectConfig, plan: SourcePlan) -> DoneAlready:
+    """What a run of `config` would find done. Raises ConfigurationError, DataError, StorageError as that run would."""
+    private = _see(config, config.source, plan, "dataset")
+    public = _see(config, config.public, source.plan(config.public), "public") if config.public else None
+    key = known_key(Folder(config.workspace), config.key_file, _block(config))
+    theirs = public.manifest if public else None
+    if private.manifest is None or key is None or (public is not None and theirs is None):
+        return DoneAlready(private.indices)
+    fit_on = identity.together(config, private.manifest, theirs)
+    size = sample.working_size(private.manifest, config.method.working_size)
+    noise = None
+    # Noise made picture by picture is not done while a shard is not indexed; other noise does not depend on it.
+    if wanted_samples(config.method) is not None or (private.whole and (public is None or public.whole)):
+        noise = store.finished(Folder(config.noise_place), identity.inputs_of(config, fit_on, size, key))
+    classes = mapping.known(config, private.manifest, theirs, key)
+    if noise is None or classes is None:
+        return DoneAlready(private.indices, noise)
+    job = shards.Job(config, private.manifest.heading, classes, noise, key)
+    rewritten = [marker for each in private.manifest.shards if (marker := shards.done(job, each)) is not None]
+    return DoneAlready(private.indices, noise, tuple(rewritten))
+
+
+def _see(config: ProtectConfig, spec: SourceSpec, plan: SourcePlan, place: str) -> _Seen:
+    folder, spec = Folder(config.workspace).child(place), source.spelled(spec)
+    found = [index for unit in plan.units if (index := done.finished(folder, spec, unit)) is not None]
+    whole = len(found) == len(plan.units)
+    return _Seen(tuple(found), _manifest(folder, spec, plan, found, whole), whole)
+
+
+def _manifest(
+    folder: Folder, spec: SourceSpec, plan: SourcePlan, indices: list[ShardIndex], whole: bool
+) -> DatasetManifest | None:
+    """The manifest of what is indexed, which a new shard of known classes would only lengthen; None when nothing is."""
+    if not indices:
+        return None
+    try:
+        manifest = merge(spec, plan, indices, lost(plan, folder))
+    except DataError:
+        if whole:
+            raise  # a run would fail by it as well
+        return None
+    side = done.known_side(folder, manifest) or sample.typical_side(manifest)
+    return manifest.model_copy(update={"typical_side": side})
+
+
+def _block(config: ProtectConfig) -> str | None:
+    if config.key_block is None:
+        return None
+    from infra.orchestration import secret_block  # it needs a server, which no other plan does
+
+    return secret_block(config.key_block)
