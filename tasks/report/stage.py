@@ -17,13 +17,13 @@ from schemas.bucket import BucketSummary
 from schemas.evaluate import EvaluateConfig, ReportRecord, VictimRun
 from schemas.protect import ProtectConfig, ProtectSummary
 from schemas.report import ReportContext
-from tasks.evaluate import sets, shard_sets, shown
-from tasks.report import protected, verdict
+from tasks.evaluate import sets, shard_sets
+from tasks.report import protected, shown
 from tasks.report.covered import covered_classes
-from tasks.report.display import records
 from tasks.report.findings import findings
 from tasks.report.grid import AMPLIFIED, picture_grid
 from tasks.report.markdown import escape
+from tasks.report.view import view
 from tasks.report.write import write_report
 from tasks.rewrite.audit import CARD
 
@@ -41,13 +41,12 @@ def write_evaluation(config: EvaluateConfig, runs: Sequence[VictimRun], context:
     covered = covered_classes(config, runs[0])
     pictures = _pictures(config)
     record = write_report(folder, runs, told, pictures, covered)
-    found = findings(runs, covered)
-    text = "\n\n".join(map(escape, verdict.sentences(found, told)))
+    said = view(findings(runs, covered), told, record.created)
     title = escape(one_line(context.title))
-    artifacts.markdown("verdict", text, f"What the protection of {title} is worth")
-    artifacts.table("victims-by-countermeasure", records(found.summary), "Mean over seeds, accuracies in percent")
-    artifacts.table("runs", shown.runs(runs), "Every training run, accuracies in percent")
-    artifacts.table("copies", shown.copies(context.protected), "The stored pictures beside their originals")
+    artifacts.markdown("verdict", "\n\n".join(map(escape, said.verdict)), f"What the protection of {title} is worth")
+    artifacts.table("victims-by-countermeasure", shown.rows(*said.results), "Accuracies in percent, over seeds")
+    artifacts.table("runs", shown.rows(said.runs), "Every training run, accuracies in percent")
+    artifacts.table("copies", shown.rows(said.stored), "The stored pictures beside their originals")
     for number, (caption, (original, stored)) in enumerate(pictures.items(), start=1):
         artifacts.picture(
             f"pictures-{number}", picture_grid(original, stored), f"{escape(one_line(caption))}: {_COLUMNS}"

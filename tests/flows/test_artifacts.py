@@ -1,6 +1,7 @@
 """What every run leaves in Prefect's UI."""
 
 import base64
+import csv
 import io
 import json
 
@@ -11,6 +12,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
+from infra.storage import Folder
 from tests.flows.cli_helpers import Places
 from tests.tasks.shard.helpers import picture, shard
 
@@ -84,9 +86,20 @@ def test_an_evaluate_run_shows_verdict_tables_pictures_and_the_report(cli, prote
     run, found, tasks = newest_run()
     assert run.name == f"evaluate {protected.destination}"
     assert {"tiny, none, seed 0 on clean pictures", f"tiny, none, seed 0 on {protected.destination}"} <= tasks
-    assert [each["copy"] for each in rows(found["copies"])] == [str(protected.destination)]
+    (copy,) = rows(found["copies"])
+    assert copy["Copy"] == "random noise (sample-wise, 8/255)"
     assert [each["method"] for each in rows(found["runs"])] == ["none", "random"]
-    assert len(rows(found["victims-by-countermeasure"])) == 2
+    # To the digit what the report says.
+    folder = Folder(said.json["report"].removesuffix("report.html"))
+    with io.StringIO(folder.read("results.csv").decode(), newline="") as file:
+        written = list(csv.DictReader(file))
+    for row, known in zip(rows(found["runs"]), written, strict=True):
+        assert {name: row[name] for name in ("test_accuracy", "seed", "seconds")} == {
+            name: known[name] for name in ("test_accuracy", "seed", "seconds")
+        }
+    (cell,) = rows(found["victims-by-countermeasure"])
+    assert cell["Clean ceiling, %"] == written[0]["test_accuracy"]
+    assert cell["Protected, %"] == written[1]["test_accuracy"]
     assert side(found["pictures-1"])[0] > 3 * 8
     assert found["verdict"].type == "markdown"
     assert f"`{said.json['report']}`" in str(found["report"].data)

@@ -14,9 +14,10 @@ from prefect.settings import get_current_settings
 
 from flows.cli.protect import tell
 from schemas.base import Schema
+from schemas.dataset import SourceSpec
 from schemas.noise import ErrorMaximizing, ErrorMinimizing
 from schemas.plan import JobPlan
-from schemas.protect import ProtectSummary
+from schemas.protect import ProtectConfig, ProtectSummary
 from tests.flows.cli_helpers import process, tree, unlearnable
 
 ROOT = Path(__file__).parents[2]
@@ -179,7 +180,8 @@ class TestProtect:
         numbers = dict.fromkeys(("samples", "protected", "shards", "max_abs_change"), 1)
         names = dict.fromkeys(("destination", "workspace", "noise"), "a")
         ended = {"noise_error": 0.3, "converged": False, "stopped": stopped}
-        tell(ProtectSummary(**numbers, **names, **ended, quarantined=0, skipped_shards=0, seconds=1), method)
+        config = ProtectConfig(source=SourceSpec(url="in"), destination="a", workspace="w", method=method)
+        tell(ProtectSummary(**numbers, **names, **ended, quarantined=0, skipped_shards=0, seconds=1), config)
         told = capsys.readouterr().out
         assert "WARNING: the fit " in told
         assert ("diverged" in told) is (stopped == "diverged")
@@ -255,10 +257,10 @@ class TestPlan:
         assert not places.workspace.exists()
         assert not places.destination.exists()
 
-    def test_it_counts_what_is_done_and_touches_nothing_of_it(self, cli, places, quick):
+    def test_it_counts_what_is_done_and_touches_nothing_of_it(self, cli, places):
         assert cli(*places.protect).status == 0
         before = {path: path.stat().st_mtime_ns for path in places.root.rglob("*")}
-        said = cli(*places.arguments("plan", *quick))
+        said = cli(*places.arguments("plan", "--method", "random"))
         assert said.status == 0
         assert "2 of 2 shards are indexed, 2 are rewritten" in said.out
         assert {path: path.stat().st_mtime_ns for path in places.root.rglob("*")} == before

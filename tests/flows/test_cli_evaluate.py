@@ -77,7 +77,9 @@ class TestEvaluate:
         said = cli(*evaluate(done[0]))
         assert said.status == 0
         assert "Accuracy on clean test pictures" in said.out
-        assert f"Report: {done[0].workspace}/reports/" in said.out.splitlines()[-1]
+        report, following = said.out.splitlines()[-2:]
+        assert report.startswith(f"Report: {done[0].workspace}/reports/")
+        assert following == f"Next: unlearnable report {done[0].workspace} --serve"
 
     def test_status_tells_where_the_job_stands(self, cli, done):
         places, _ = done

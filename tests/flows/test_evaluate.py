@@ -239,12 +239,12 @@ def test_a_run_that_was_stopped_goes_on_and_ends_as_one_that_was_not(finished, t
     monkeypatch.setattr(stage, "KeptRun", partial(KeptRun, every=0))
     advance, tested = stage.progress.advance, []
 
-    def until_the_power_is_gone(name, amount, note=""):
+    def until_the_power_is_gone(name, amount, note="", *more):
         tested.extend([note] if note.startswith("test") else [])
         if len(tested) == 2:
             tested.append("stop")
             raise RuntimeError("the power is gone")
-        advance(name, amount, note)
+        advance(name, amount, note, *more)
 
     monkeypatch.setattr(stage.progress, "advance", until_the_power_is_gone)
     with cores_shared_by(slots(pick_device("cpu"))):

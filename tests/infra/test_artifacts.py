@@ -86,7 +86,7 @@ def test_progress_is_kept_up_to_date(monkeypatch):
                 seen.extend(
                     (float(str(each.data)), str(each.description))
                     for each in client.read_artifacts()
-                    if each.key == "progress-rewrite"
+                    if each.key == "progress-rewrite" and str(each.flow_run_id) == flow_run.id
                 )
             progress.advance("rewrite", 3, "", 0)
             progress.finish("rewrite")
