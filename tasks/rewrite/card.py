@@ -51,7 +51,7 @@ dataset = dataset.to_tuple("png", {label!r}).map_tuple(transform)
 loader = torch.utils.data.DataLoader(dataset.batched(64), batch_size=None)
 ```
 
-With Hugging Face's datasets:
+With Hugging Face's datasets, which reads every member by its extension: a `txt` that is no UTF-8 stops it.
 
 ```python
 import glob

@@ -5,12 +5,10 @@ import re
 from infra.storage import Folder
 from infra.storage_errors import storage_errors
 from tasks.shard.source import is_place
-from tasks.shard.sources.listing import MAGIC, locate
+from tasks.shard.sources.listing import CARD, LICENCE, MAGIC, locate
 
 # What is larger is no licence, or nothing to be carried through every run.
 MOST_BYTES = 256_000
-_FILE = re.compile(r"(licen[cs]e|copying|notice)(\.(txt|md|rst))?", re.IGNORECASE)
-_CARD = "README.md"
 _FRONT = re.compile(rb"\A---\r?\n(.*?)\r?\n---", re.DOTALL)
 _STATED = re.compile(rb"^license:[ \t]*[\"']?([A-Za-z0-9][A-Za-z0-9.+-]{0,99})[\"']?[ \t]*\r?$", re.MULTILINE)
 
@@ -23,16 +21,16 @@ def files(url: str) -> dict[str, bytes]:
     folder = _folder(url)
     if folder is None:
         return {}
-    names = [name for name, size in _top(folder).items() if _FILE.fullmatch(name) and size <= MOST_BYTES]
+    names = [name for name, size in _top(folder).items() if LICENCE.fullmatch(name) and size <= MOST_BYTES]
     return {name: folder.read(name) for name in sorted(names)}
 
 
 def stated(url: str) -> str | None:
     """The licence that the front matter of the source's README.md names, as on Hugging Face; None when none does."""
     folder = _folder(url)
-    if folder is None or not 0 < _top(folder).get(_CARD, 0) <= MOST_BYTES:
+    if folder is None or not 0 < _top(folder).get(CARD, 0) <= MOST_BYTES:
         return None
-    front = _FRONT.match(folder.read(_CARD))
+    front = _FRONT.match(folder.read(CARD))
     found = _STATED.search(front[1]) if front else None
     return found[1].decode() if found else None
 

@@ -15,7 +15,17 @@ from schemas.dataset import ShardUnit, SourcePlan, SourceSpec
 from tasks.shard.labels import LONGEST
 from tasks.shard.samples import Reject, Sample, is_picture
 from tasks.shard.sources import names
-from tasks.shard.sources.listing import SPLITS, Listing, look, no_dataset, no_split, require_told, same_split
+from tasks.shard.sources.listing import (
+    CARD,
+    LICENCE,
+    SPLITS,
+    Listing,
+    look,
+    no_dataset,
+    no_split,
+    require_told,
+    same_split,
+)
 
 _READERS = 16  # one small object costs a bucket tens of milliseconds, so they are read side by side
 _BATCH = 64
@@ -24,7 +34,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")  # bytes of a name that are no UTF-8;
 
 
 def plan(spec: SourceSpec) -> SourcePlan:
-    """Units of `shard_size` files in a hashed order, so that the classes mix.
+    """Units of `shard_size` files in a hashed order, so that the classes mix; the dataset's licence and card are none.
 
     Raises DataError when there is no class folder with pictures, or no such split.
     """
@@ -32,7 +42,7 @@ def plan(spec: SourceSpec) -> SourcePlan:
     classes = sorted({path.split("/", 1)[0] for path in listing.files if "/" in path and is_picture(_extension(path))})
     if not classes:
         raise no_dataset(spec.url)
-    paths = names.hashed_order(listing.files)
+    paths = names.hashed_order([path for path in listing.files if path != CARD and not LICENCE.fullmatch(path)])
     keys = names.keys(paths)
     paths = paths[: spec.limit]
     index = {name: i for i, name in enumerate(classes)}

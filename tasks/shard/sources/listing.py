@@ -14,6 +14,9 @@ _SAME_SPLIT = {"valid": "val", "validation": "val"}
 _HIDDEN_FILES = frozenset(["thumbs.db", "desktop.ini"])
 _HIDDEN_FOLDERS = frozenset(["__macosx"])
 MAGIC = re.compile(r"[*?\[]")
+# Right in a dataset's folder these tell of it: its licence, and its card.
+LICENCE = re.compile(r"(licen[cs]e|copying|notice)(\.(txt|md|rst))?", re.IGNORECASE)
+CARD = "README.md"
 
 LAYOUTS = (
     "give a folder CLASS/IMAGE, WebDataset shards (*.tar, *.tar.gz, *.tgz), Parquet files in the Hugging Face "

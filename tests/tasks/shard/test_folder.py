@@ -166,3 +166,19 @@ def test_class_folders_that_read_the_same_are_refused(tmp_path):
         (tmp_path / name / "x.png").write_bytes(b"x")
     with pytest.raises(DataError, match=r"several class folders of .* are called a b"):
         source.plan(SourceSpec(url=str(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "licence.txt", "COPYING", "NOTICE.md", "README.md"])
+def test_a_datasets_licence_and_card_are_no_samples(tmp_path, name):
+    for path in ("cat/0.png", "dog/1.png"):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_bytes(picture(0))
+    (tmp_path / name).write_text("of this dataset")
+    (tmp_path / "cat" / name).write_text("of something else")
+    spec = SourceSpec(url=str(tmp_path))
+    (unit,) = plan(spec).units
+    keys = {(type(one).__name__, one.key) for one in read(spec, unit)}
+    assert len([kind for kind, _ in keys if kind == "Sample"]) == 2
+    assert len([kind for kind, _ in keys if kind == "Reject"]) == 1, (
+        "below a class it is one more file that is no picture"
+    )
