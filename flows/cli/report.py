@@ -71,7 +71,7 @@ def command(
 
         draw(index.reports_of(workspace).child(chosen[-1].name))
     if card:
-        _state(workspace, chosen[-1])
+        _state(workspace, chosen[-1], json_)
         return
     if compare is not None:
         _compare(workspace, chosen[-1].name, index.one_of(index.listed(workspace), workspace, compare).name, json_)
@@ -124,7 +124,7 @@ def _compare(workspace: str, first: str, second: str, json_: bool) -> None:
         print(sentence)
 
 
-def _state(workspace: str, chosen: "Listed") -> None:
+def _state(workspace: str, chosen: "Listed", json_: bool) -> None:
     """Write what the report says of each copy into its card. Raises ConfigurationError when it judged none."""
     from infra.storage import Folder
     from tasks.report import index, worth
@@ -135,6 +135,10 @@ def _state(workspace: str, chosen: "Listed") -> None:
         raise ConfigurationError(f"report {chosen.name} judged no copy", "name another report")
     for destination, what in found:
         state_worth(Folder(destination), what)
+    if json_:
+        options.print_json({destination: what.model_dump(mode="json") for destination, what in found})
+        return
+    for destination, what in found:
         print(f"{destination}: {what.judgement}, by {chosen.name}")
 
 

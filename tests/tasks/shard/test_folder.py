@@ -176,9 +176,8 @@ def test_a_datasets_licence_and_card_are_no_samples(tmp_path, name):
     (tmp_path / name).write_text("of this dataset")
     (tmp_path / "cat" / name).write_text("of something else")
     spec = SourceSpec(url=str(tmp_path))
-    (unit,) = plan(spec).units
-    keys = {(type(one).__name__, one.key) for one in read(spec, unit)}
+    (unit,) = source.plan(spec).units
+    keys = {(type(one).__name__, one.key) for one in source.read(spec, unit)}
     assert len([kind for kind, _ in keys if kind == "Sample"]) == 2
-    assert len([kind for kind, _ in keys if kind == "Reject"]) == 1, (
-        "below a class it is one more file that is no picture"
-    )
+    # Below a class it is one more file that is no picture.
+    assert len([kind for kind, _ in keys if kind == "Reject"]) == 1
