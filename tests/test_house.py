@@ -174,7 +174,7 @@ def own_text(page: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_options_of_the_pages_exist(page: Path):
-    known = set.union({"--version"}, *options().values())
+    known = set.union({"--version", "--install-completion", "--show-completion"}, *options().values())
     assert set(OPTION.findall(own_text(page))) - known == set()
 
 
