@@ -99,7 +99,7 @@ def train_victim(cell: Cell, config: EvaluateConfig) -> VictimRun:
         )
         folder.save(f"{name}.json", run)
         kept.clear()
-        log(f"{run.method} {run.form} {run.victim} {run.countermeasure} seed {run.seed}: {run.test_accuracy:.2f} %")
+        log(f"{cell.label}: {run.test_accuracy:.2f} %")
         return run
 
 
