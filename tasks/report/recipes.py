@@ -1,14 +1,19 @@
 """What the configuration says of how victims were trained, and whether the recipe fits the pictures."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from infra.errors import one_line
-from schemas.recipe import Family
+from schemas.recipe import FacesRecipe, Family, Recipe
 from schemas.report import ReportContext
+from schemas.victims import Victim
 
-# These have a recipe of their own, which is no family's.
-_OWN = ("tiny", "screen", "linear-probe", "fine-tuned")
+# Others have a recipe of their own, which is no family's.
+_OF_A_FAMILY = frozenset(
+    each.model_fields["kind"].default
+    for each in get_args(get_args(Victim)[0])
+    if each.model_fields["recipe"].annotation in (Recipe, FacesRecipe)
+)
 LARGE_SIDE, MANY_CLASSES = 64, 100
 
 
@@ -25,7 +30,7 @@ def unfit_recipes(context: ReportContext, classes: int, faces: bool) -> Iterator
     for kind, recipe in _recipes(context.settings):
         own = recipe.get("size") or side
         fitting = _fitting(own if isinstance(own, int) else None, classes, faces)
-        if kind in _OWN or recipe.get("family") != "cifar10" or fitting is None:
+        if kind not in _OF_A_FAMILY or recipe.get("family") != "cifar10" or fitting is None:
             continue
         on = f"pictures of {own} pixels a side" if fitting != "cifar100" else f"pictures of {classes} classes"
         trained = f"{one_line(str(kind))} was trained by the recipe for CIFAR-10 on {on}"
