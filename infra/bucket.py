@@ -24,6 +24,15 @@ _FAILED = {"PreconditionFailed", "412", "NoSuchKey"}  # the last: what If-Match 
 _PUT_TRIES = 5
 _READ_TRIES = 3
 _MD5 = re.compile(r"[0-9a-f]{32}")
+# What a browser shall show instead of save, when it comes by a presigned link.
+_CONTENT_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "md": "text/markdown; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+}
 # Buckets, by filesystem, in which an ETag has been the MD5 of its object: there, another MD5 means other bytes.
 _with_md5: "weakref.WeakKeyDictionary[Any, set[str]]" = weakref.WeakKeyDictionary()
 
@@ -54,6 +63,12 @@ def read(fs: Any, path: str) -> bytes:
             continue
         return data  # the same again: the ETag is something else here
     raise OSError(errno.EIO, "its bytes are not those that its ETag tells of")
+
+
+def content_type(name: str) -> dict[str, str]:
+    """What a put has to say so that a browser knows what the object `name` is; {} where it need not know."""
+    found = _CONTENT_TYPES.get(name.rpartition(".")[2])
+    return {} if found is None else {"ContentType": found}
 
 
 async def _get(fs: Any, path: str) -> tuple[bytes | Exception, str | None]:

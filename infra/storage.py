@@ -112,7 +112,8 @@ class Folder:
             if self.is_local:
                 disk.write(Path(self.object_path(name)), data, 0o600 if private else 0o666)
             elif self.is_s3:
-                self.fs.pipe_file(self.object_path(name), data, chunksize=place_options(self.url).part_size)
+                part = place_options(self.url).part_size
+                self.fs.pipe_file(self.object_path(name), data, chunksize=part, **bucket.content_type(name))
             else:
                 self.fs.pipe_file(self.object_path(name), data)
 
