@@ -1,6 +1,7 @@
 """A report in a real browser: what it loads, shows, sorts, filters, enlarges and prints."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.browser.conftest import COUNTERMEASURES, HOSTILE
 
 pytestmark = pytest.mark.browser
 BOTH = pytest.mark.parametrize("watched", [390, 1400], indirect=True)
+EXAMPLE = (Path(__file__).parents[2] / "docs" / "example-report.html").as_uri()
 FIRST = "#results ~ .scroll table >> nth=0"
 
 
@@ -25,6 +27,15 @@ def test_it_opens_without_a_complaint_and_asks_nobody(watched, report):
     assert page.title() == f"Protection of {HOSTILE}"
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
     assert page.locator(".verdict .headline").first.is_visible()
+
+
+@BOTH
+def test_the_example_among_the_pages_opens_too(watched):
+    page = watched.open(EXAMPLE)
+    assert watched.complaints == []
+    assert [address for address in watched.asked if not address.startswith(("data:", "blob:"))] == [EXAMPLE]
+    assert page.locator("[data-chart] svg").count() == page.locator("[data-chart]").count() > 0
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
 
 
 @BOTH
