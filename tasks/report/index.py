@@ -8,7 +8,7 @@ from infra.storage import Folder
 from schemas.evaluate import Judgement, ReportRecord
 from schemas.report import StoredContext
 from tasks.report.compare import Side
-from tasks.report.display import MISSING, accuracy, share
+from tasks.report.display import MISSING, accuracy, capital, share
 from tasks.report.read import CONTEXT, MARKER, read_frame
 from tasks.report.summary import summarise
 
@@ -126,7 +126,10 @@ def index_rows(each: Listed) -> list[IndexRow]:
 
 
 def lines(found: Sequence[Listed]) -> Iterator[str]:
-    """A report in two lines: its name, runs and verdict, and where it lies."""
+    """A report in two lines or more: its name, runs and verdict, that on each further copy, and where it lies."""
     for each in found:
         yield f"{each.name}  {each.record.rows} runs  {each.record.verdict}"
+        for one in each.record.judged[1:]:
+            reached = f"{one_line(one.victim)} reaches {accuracy(one.reached)} % under {one_line(one.countermeasure)}"
+            yield f"  {capital(one_line(one.trained_on))}: {one.judgement}; {reached}"
         yield f"  {each.record.report}"

@@ -9,6 +9,7 @@ _TEMPLATE = """# Protected dataset ({split})
 {samples} pictures in {shards} shards, {classes} classes. {protected} of them carry {form} {method} noise
 {bound},
 made by {software}, so that a network trained on them learns little about clean pictures.
+Digest of the stored pictures and labels: `{digest}`.
 {remarks}
 **Do not re-encode the pictures.** They are stored as PNG, without loss. JPEG, WebP with loss, rescaling and
 thumbnails take much of the noise off, and with it the protection.
@@ -94,6 +95,7 @@ def card(manifest: ProtectedManifest) -> str:
         worth=_UNKNOWN if manifest.worth is None else _worth(manifest.worth, len(dataset.class_names)),
         licence=_licence(manifest),
         software=protection.software,
+        digest=dataset.digest,
         label=field,
         names="\n".join(f"- {_plain(name)}" for name in dataset.class_names),
     )

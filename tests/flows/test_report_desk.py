@@ -11,7 +11,7 @@ from flows.cli.serve import desk
 from infra.storage import Folder
 from tasks.report.write import write_report
 from tests.flows.cli_helpers import SCRIPT, environment
-from tests.tasks.report.helpers import context, grid_of_runs, protected_set
+from tests.tasks.report.helpers import context, grid_of_runs, protected_set, seeds
 
 HOSTILE = '<script>alert("x")</script>'
 MONDAY, TUESDAY = "20261123-020000-aaaa", "20261124-020000-bbbb"
@@ -180,3 +180,13 @@ class TestServe:
             said = cli("report", workspace, "--serve", "--port", port)
         assert (said.status, said.out) == (2, "")
         assert f"port {port} can't be listened on" in said.error
+
+
+def test_a_list_has_the_verdict_on_every_copy(cli, tmp_path):
+    runs = [*grid_of_runs(jpeg=15.0), *seeds("random", "none", 88.0, 89.0, 90.0)]
+    told = context(protected=(protected_set(), protected_set(method="random")))
+    write_report(Folder(f"{tmp_path}/private/reports/{MONDAY}"), runs, told, {}, {})
+    first, second, where = cli("report", tmp_path / "private").out.splitlines()
+    assert first.startswith(f"{MONDAY}  15 runs  Error-minimizing noise (sample-wise, 8/255) holds")
+    assert second == "  Random noise (sample-wise, 8/255): undone; tiny reaches 89.00 % under none"
+    assert where.endswith("/report.html")
