@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from infra.errors import DataError
+from infra.errors import ConfigurationError, DataError
 from infra.keyring import known_key
 from infra.storage import Folder
 from schemas.dataset import DatasetManifest, ShardIndex, SourcePlan, SourceSpec
@@ -35,9 +35,14 @@ class _Seen:
 
 
 def look(config: ProtectConfig, plan: SourcePlan) -> DoneAlready:
-    """What a run of `config` would find done. Raises ConfigurationError, DataError, StorageError as that run would."""
+    """What a run of `config` would find done. Raises ConfigurationError, DataError, StorageError as that run would.
+
+    As far as is indexed: a shard that is not yet may bring a class, and then all noise is made anew.
+    """
     private = _see(config, config.source, plan, "dataset")
-    public = _see(config, config.public, source.plan(config.public), "public") if config.public else None
+    public = None
+    if config.public is not None:
+        public = _see(config, config.public, source.plan(source.spelled(config.public)), "public")
     key = known_key(Folder(config.workspace), config.key_file, _block(config))
     theirs = public.manifest if public else None
     if private.manifest is None or key is None or (public is not None and theirs is None):
@@ -46,9 +51,15 @@ def look(config: ProtectConfig, plan: SourcePlan) -> DoneAlready:
     size = sample.working_size(private.manifest, config.method.working_size)
     noise = None
     # Noise made picture by picture is not done while a shard is not indexed; other noise does not depend on it.
-    if wanted_samples(config.method) is not None or (private.whole and (public is None or public.whole)):
+    whole = private.whole and (public is None or public.whole)
+    if whole or wanted_samples(config.method) is not None:
         noise = store.finished(Folder(config.noise_place), identity.inputs_of(config, fit_on, size, key))
-    classes = mapping.known(config, private.manifest, theirs, key)
+    try:
+        classes = mapping.known(config, private.manifest, theirs, key)
+    except ConfigurationError:
+        if whole:
+            raise
+        classes = None  # a class that seems to be missing may lie in what is not indexed yet
     if noise is None or classes is None:
         return DoneAlready(private.indices, noise)
     job = shards.Job(config, private.manifest.heading, classes, noise, key)

@@ -36,7 +36,7 @@ def look_ahead(config: ProtectConfig) -> JobPlan:
     """Plan and probe a job; writes nothing. Raises ConfigurationError, DataError, StorageError."""
     check_apart(config)
     pick_device(config.device)
-    spec = config.source
+    spec = source.spelled(config.source)
     plan = source.plan(spec)
     samples = _first(spec, plan)
     started = time.perf_counter()
@@ -82,7 +82,10 @@ def _first(spec: SourceSpec, plan: SourcePlan) -> list[Sample]:
 
 def _known_side(config: ProtectConfig) -> int | None:
     """The typical side that the job's workspace keeps, when it has indexed this source."""
-    known = Folder(config.workspace).child("dataset").load(MANIFEST, DatasetManifest)
+    try:
+        known = Folder(config.workspace).child("dataset").load(MANIFEST, DatasetManifest)
+    except DataError:  # of another version, or damaged: a run makes it anew
+        return None
     return known.typical_side if known is not None and known.source.url == source.spelled(config.source).url else None
 
 

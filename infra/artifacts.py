@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import math
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +29,10 @@ Cell = str | int | float | bool | None
 MOST_ROWS = 500
 # A picture lies in the server's database, as text.
 MOST_PICTURE_BYTES = 1_000_000
+# Whoever wants no picture in the server's hands: a few originals beside their copies tell class-wise noise.
+PICTURES = "UNLEARNABLE_ARTIFACT_PICTURES"
 _EVERY_SECONDS = 2.0
+_PATIENCE = {"timeout": 5.0}  # seconds: work waits while progress is told
 _UNREACHED = (httpx.HTTPError, PrefectHTTPStatusError, OSError)
 
 
@@ -60,7 +64,9 @@ def link(key: str, url: str, text: str) -> None:
 
 
 def picture(key: str, png: bytes, description: str) -> None:
-    """A picture, kept by the server itself; one of over MOST_PICTURE_BYTES is left out."""
+    """A picture, kept by the server itself; not one of over MOST_PICTURE_BYTES, and none where PICTURES is off."""
+    if os.environ.get(PICTURES, "").lower() == "off":
+        return
     if len(png) <= MOST_PICTURE_BYTES and _in_a_run():
         create_image_artifact(f"data:image/png;base64,{base64.b64encode(png).decode()}", key, description)
 
@@ -110,7 +116,7 @@ class _Shown:
         pace, key = Pace(total, unit), f"progress-{stage}"
         made = ArtifactCreate(type="progress", key=key, description=pace.told(), data=0.0, flow_run_id=self._flow_run)
         artifact = None
-        with contextlib.suppress(*_UNREACHED), get_client(sync_client=True) as client:
+        with contextlib.suppress(*_UNREACHED), get_client(httpx_settings=_PATIENCE, sync_client=True) as client:
             artifact = client.create_artifact(made).id
         with self._lock:
             self._stages[stage] = _Stage(pace, artifact)
@@ -143,5 +149,5 @@ class _Shown:
             return
         pace = state.pace
         percent = 100.0 if over else min(100.0, 100 * pace.done / pace.total) if pace.total else 0.0
-        with contextlib.suppress(*_UNREACHED), get_client(sync_client=True) as client:
+        with contextlib.suppress(*_UNREACHED), get_client(httpx_settings=_PATIENCE, sync_client=True) as client:
             client.update_artifact(state.artifact, ArtifactUpdate(data=percent, description=told))

@@ -17,7 +17,7 @@ from prefect.utilities.annotations import quote
 from infra import clusters, progress
 from infra.devices import pick_device, slots
 from infra.machine import cores
-from infra.orchestration import Gathered, gather, server_url, warn
+from infra.orchestration import CACHED, Gathered, gather, server_url, warn
 from schemas.runner import DaskRunner, RayRunner, Runner, ThreadsRunner
 
 THREADS = ThreadsRunner()
@@ -73,8 +73,15 @@ def map_tasks(
                 submit()
             if told is not None and not isinstance(runner, ThreadsRunner):
                 item = items[number]
-                progress.advance(told.stage, told.count(item), images=told.images(item))
+                worked = 0 if _was_done(futures[number]) else told.images(item)
+                progress.advance(told.stage, told.count(item), images=worked)
         return gather(futures, what)
+
+
+def _was_done(future: PrefectFuture[Any]) -> bool:
+    """True when a task that has ended found its work done before."""
+    future.wait()  # it has ended: that hands its state over, so that the server need not be asked
+    return future.state.name == CACHED
 
 
 def run_task(task: Task[..., Any], *arguments: Any) -> Any:

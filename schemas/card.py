@@ -33,4 +33,5 @@ class Worth(Schema):
     countermeasure: str = Field(description="The countermeasure under which it did.")
     reached: float = Field(description="Its mean clean test accuracy over seeds, percent.")
     ceiling: float | None = Field(description="The clean ceiling beside it, percent; None: not run.")
-    tried: int = Field(ge=1, description="How many countermeasures were tried, plain training among them.")
+    chance: float = Field(description="Accuracy of guessing, percent.")
+    tried: int = Field(ge=1, description="How many victims under how many countermeasures, together, were trained.")

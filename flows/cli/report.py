@@ -1,7 +1,6 @@
 """`unlearnable report`."""
 
 import datetime
-import re
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -13,6 +12,7 @@ from infra.errors import ConfigurationError
 from schemas.evaluate import Judgement
 
 if TYPE_CHECKING:
+    from infra.storage import Folder
     from tasks.report.index import Listed
 
 _EXPORTED = ("report.html", "report.md", "results.csv")
@@ -56,9 +56,7 @@ def command(
     from tasks.report import index
 
     if serve:
-        from flows.cli.serve import serve as run_server
-
-        run_server(workspace, port)
+        _serve(workspace, port, json_)
         return
     found = index.listed(workspace, index.Filter(search, _judgement(judgement), _day(since)))
     chosen = [index.one_of(found, workspace, run)] if run else found
@@ -69,7 +67,8 @@ def command(
     if redraw:
         from tasks.report.write import redraw as draw
 
-        draw(index.reports_of(workspace).child(chosen[-1].name))
+        name = chosen[-1].name
+        chosen[-1] = index.Listed(name, draw(index.reports_of(workspace).child(name)))
     if card:
         _state(workspace, chosen[-1], json_)
         return
@@ -79,12 +78,20 @@ def command(
     if export is not None:
         _export(workspace, chosen[-1], export)
     if open_:
-        _open(chosen[-1].record.report, index.reports_of(workspace).is_local)
+        _open(index.reports_of(workspace).child(chosen[-1].name))
     if json_:
         options.print_json({each.name: each.record.model_dump(mode="json") for each in chosen})
         return
     for line in index.lines(chosen):
         print(line)
+
+
+def _serve(workspace: str, port: int, json_: bool) -> None:
+    if json_:
+        raise ConfigurationError("--serve prints no JSON", "leave --json out")
+    from flows.cli.serve import serve
+
+    serve(workspace, port)
 
 
 def _judgement(asked: str | None) -> Judgement | None:
@@ -154,7 +161,8 @@ def _export(workspace: str, chosen: "Listed", target: Path) -> None:
         raise ConfigurationError(f"can't export to {target}: {error.strerror}", "give a folder to write to") from error
 
 
-def _open(url: str, local: bool) -> None:
-    if not local:
-        raise ConfigurationError(f"{url} is not on this machine", "use --export FOLDER and open it there, or --serve")
-    webbrowser.open(Path(re.sub("^file://", "", url)).resolve().as_uri())
+def _open(folder: "Folder") -> None:
+    if not folder.is_local:
+        problem = f"{folder.object_url('report.html')} is not on this machine"
+        raise ConfigurationError(problem, "use --export FOLDER and open it there, or --serve")
+    webbrowser.open(Path(folder.object_path("report.html")).resolve().as_uri())

@@ -53,11 +53,22 @@ def reports_of(workspace: str) -> Folder:
 
 
 def listed(workspace: str, asked: Filter = Filter()) -> list[Listed]:
-    """The whole reports of a workspace that fit, oldest first. Raises StorageError."""
+    """The whole reports of a workspace that fit, oldest first. Raises StorageError.
+
+    One whose record is damaged or another version's is listed as such: it hides no other.
+    """
     folder = reports_of(workspace)
     names = sorted({name.split("/")[0] for name in folder.list() if name.endswith(f"/{MARKER}")})
-    found = [Listed(name, record) for name in names if (record := folder.load(f"{name}/{MARKER}", ReportRecord))]
+    found = [Listed(name, record) for name in names if (record := _record(folder.child(name)))]
     return [each for each in found if asked.fits(each)]
+
+
+def _record(folder: Folder) -> ReportRecord | None:
+    try:
+        return folder.load(MARKER, ReportRecord)
+    except DataError as error:
+        unread = f"This report can't be read: {one_line(str(error))}"
+        return ReportRecord(report=folder.object_url("report.html"), rows=0, created="", verdict=unread)
 
 
 def one_of(found: Sequence[Listed], workspace: str, name: str) -> Listed:

@@ -20,9 +20,11 @@ def worths(folder: Folder, name: str, record: ReportRecord) -> Iterator[tuple[st
     if stored is None:
         raise DataError(f"{folder.url} has no {CONTEXT}: an earlier version wrote it", "evaluate again")
     table = read_frame(folder)
-    tried: dict[str, set[str]] = {}
+    tried: dict[str, set[tuple[str, str]]] = {}
+    classes: dict[str, int] = {}
     for row in records(table):
-        tried.setdefault(copy_name(row), set()).add(row["countermeasure"])
+        tried.setdefault(copy_name(row), set()).add((row["victim"], row["countermeasure"]))
+        classes[copy_name(row)] = row["classes"]
     judged = {each.trained_on: each for each in record.judged}
     for copy in stored.context.protected:
         called = copy_name(copy.model_dump())
@@ -39,6 +41,7 @@ def worths(folder: Folder, name: str, record: ReportRecord) -> Iterator[tuple[st
                     countermeasure=worst.countermeasure,
                     reached=worst.reached,
                     ceiling=worst.ceiling,
+                    chance=100 / max(1, classes.get(called, 1)),
                     tried=max(1, len(tried.get(called, ()))),
                 ),
             )

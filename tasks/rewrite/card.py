@@ -69,7 +69,7 @@ with their sizes, hashes and counts, and the class names.
 {names}
 """
 _UNKNOWN = "What the noise is worth against a given victim is a matter of measurement: ask the owner for the report."
-_NO_LICENCE = "The source states none: ask its owner before you use the pictures."
+_NO_LICENCE = "None was found with the source: ask its owner before you use the pictures."
 _JUDGEMENTS = {
     "holds": "the protection holds",
     "partly": "the protection holds in part",
@@ -92,7 +92,7 @@ def card(manifest: ProtectedManifest) -> str:
         method=protection.method,
         bound=_bound(protection),
         remarks="".join(f"\n{each}\n" for each in _remarks(manifest)),
-        worth=_UNKNOWN if manifest.worth is None else _worth(manifest.worth, len(dataset.class_names)),
+        worth=_UNKNOWN if manifest.worth is None else _worth(manifest.worth, protection.classes is not None),
         licence=_licence(manifest),
         software=protection.software,
         digest=dataset.digest,
@@ -101,15 +101,16 @@ def card(manifest: ProtectedManifest) -> str:
     )
 
 
-def _worth(worth: Worth, classes: int) -> str:
-    """The worst case of an evaluation, in the words of its report."""
+def _worth(worth: Worth, some: bool) -> str:
+    """The worst case of an evaluation, in the words of its report: where `some` classes are protected, of these."""
     tried = f"the hardest of {worth.tried} trainings tried" if worth.tried > 1 else "the only training tried"
     ceiling = "" if worth.ceiling is None else f" (clean ceiling {worth.ceiling:.2f} %)"
     judgement = _JUDGEMENTS[worth.judgement].capitalize()
     return (
         f"**{judgement}**, as evaluated on {worth.created[:10]}. Under the countermeasure "
         f"{_plain(worth.countermeasure)}, {tried}, the network {_plain(worth.victim)} reaches {worth.reached:.2f} % on "
-        f"clean test pictures{ceiling}; guessing gives {100 / max(1, classes):.2f} %. What was not tried is not known: "
+        f"clean test pictures{' of the protected classes' if some else ''}{ceiling}; guessing gives "
+        f"{worth.chance:.2f} %. What was not tried is not known: "
         "other victims and countermeasures, those of tomorrow among them, may reach more."
     )
 

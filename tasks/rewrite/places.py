@@ -127,6 +127,8 @@ def _require_no_strangers(destination: Folder, workspace: Folder, source: str) -
     """Raise ConfigurationError when an unpublished destination holds what no run of this workspace wrote."""
     found = [name for name in destination.list() if name != LOCK]
     ours = written(workspace) | {CARD, *licence.files(source)} if found else set()
+    if workspace.info(JOB) is not None:  # a run of this job that was killed left those that its source had then
+        ours |= licence.named_so(found)
     strangers = [name for name in found if name not in ours]
     if strangers:
         problem = f"destination {destination.url} already holds {len(found)} files, such as {strangers[0]}"

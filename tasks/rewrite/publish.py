@@ -58,8 +58,8 @@ def publish(
     _sweep(config)
     for name, data in licences.items():
         _put(destination, name, data)
-    for name in {one.name for one in before.licence.files} - licences.keys() if before else ():
-        destination.delete(name)
+    for name in licence.named_so(found) - licences.keys():
+        destination.delete(name)  # what the source had before
     _present(destination, manifest)
     return Published(manifest=manifest, removed=removed)
 

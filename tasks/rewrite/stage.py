@@ -26,6 +26,7 @@ from tasks.noise.method import MakesNoise
 from tasks.noise.stage import noise_of
 from tasks.rewrite import coverage, places, publish, redo, shown
 from tasks.rewrite import shard as shards
+from tasks.shard import licence
 from tasks.shard.markers import doubted_when_changed
 
 
@@ -88,6 +89,9 @@ def publish_dataset(
     with failures.kept(Folder(config.workspace), "publish", "dataset"):
         published = publish.publish(config, job, dataset, noise, done)
     artifacts.table("protected-shards", shown.shards(done), "The protected copy by its shards")
+    if large := licence.too_large(config.source.url):
+        most = f"{licence.MOST_BYTES / 1e6:g} MB"
+        warn(f"not carried over, for a licence of over {most} is none: {one_line(', '.join(large))}")
     if published.manifest.orphans:
         names = one_line(", ".join(published.manifest.orphans))
         warn(f"kept, though no longer in the source: {names}; to remove them give --orphans remove")

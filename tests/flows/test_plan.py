@@ -161,6 +161,35 @@ class TestWhatIsDone:
         whole = plan("--epsilon", 4)
         assert found["bytes_out"] * 3 == pytest.approx(whole["bytes_out"], rel=0.01)
 
+    @pytest.mark.parametrize("spelled", ["./{name}", "{name}/", "{whole}/", "file://{whole}"])
+    def test_a_source_that_is_spelled_otherwise_is_the_same(self, done, cli, monkeypatch, spelled):
+        places, _ = done
+        monkeypatch.chdir(places.source.parent)
+        named = spelled.format(name=places.source.name, whole=places.source)
+        more = ("--workspace", places.workspace, "--config", places.source.parent / "small.yaml", "--json")
+        found = cli("plan", named, places.destination, *more).json
+        assert (found["indexed_shards"], found["fit_done"], found["done_shards"]) == (2, True, 2)
+
+    def test_a_mapping_of_a_class_that_is_not_indexed_yet_is_no_error(self, done, cli, tmp_path):
+        places, plan = done
+        public = labelled(tmp_path / "public", 1, 3)
+        (tmp_path / "map.yaml").write_text("{'0': '0', '1': '1'}")
+        more = ("--public", public.source, "--mapping", tmp_path / "map.yaml")
+        small = ("--config", tmp_path / "small.yaml")
+        assert cli(*places.arguments("protect", *small, *more)).status == 0
+        assert plan(*more)["done_shards"] == 2
+        places.put("train-000002.tar", [*sample("x0", "2", picture(80)), *sample("x1", "0", picture(81))])
+        (tmp_path / "map.yaml").write_text("{'0': '0', '1': '1', '2': '2'}")
+        found = plan(*more)
+        assert (found["shards"], found["indexed_shards"], found["done_shards"]) == (3, 2, 0)
+        (tmp_path / "map.yaml").write_text("{'0': '0', '1': '1', 'fox': '2'}")
+        assert cli(*places.arguments("protect", *small, *more)).status == 2
+
+    def test_a_record_of_another_version_is_no_error(self, done):
+        places, plan = done
+        (places.workspace / "dataset" / "manifest.json").write_text('{"schema_version": 99}')
+        assert plan()["indexed_shards"] == 2
+
     def test_a_copy_that_is_damaged_is_done_again(self, done):
         places, plan = done
         (places.destination / "train-000001.tar").write_bytes(b"cut")

@@ -1,5 +1,6 @@
 """The reports of a workspace: listed, filtered, compared, drawn again, and served on this machine alone."""
 
+import json
 import signal
 import subprocess
 import urllib.request
@@ -8,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from flows.cli.serve import desk
+from infra.errors import StorageError
 from infra.storage import Folder
 from tasks.report.write import write_report
 from tests.flows.cli_helpers import SCRIPT, environment
@@ -190,3 +192,53 @@ def test_a_list_has_the_verdict_on_every_copy(cli, tmp_path):
     assert first.startswith(f"{MONDAY}  15 runs  Error-minimizing noise (sample-wise, 8/255) holds")
     assert second == "  Random noise (sample-wise, 8/255): undone; tiny reaches 89.00 % under none"
     assert where.endswith("/report.html")
+
+
+def test_a_report_that_another_version_wrote_is_named_and_hides_no_other(cli, workspace, tmp_path):
+    copied = tmp_path / "copy"
+    subprocess.run(["cp", "-r", workspace, copied], check=True)
+    (copied / "reports" / MONDAY / "report.json").write_text('{"schema_version": 99}')
+    said = cli("report", copied)
+    assert said.status == 0, said
+    assert [line.split()[0] for line in said.out.splitlines()[::2]] == [MONDAY, TUESDAY]
+    assert "This report can't be read" in said.out
+    assert TestClient(desk(str(copied)), base_url="http://127.0.0.1").get("/").status_code == 200
+
+
+def test_the_report_that_is_opened_lies_in_the_workspace_that_is_named(cli, workspace, tmp_path, monkeypatch):
+    (tmp_path / "moved").symlink_to(workspace)
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.chdir(tmp_path)
+    assert cli("report", "moved", MONDAY, "--open").status == 0
+    assert opened == [(tmp_path / "moved" / "reports" / MONDAY / "report.html").resolve().as_uri()]
+
+
+def test_a_redraw_that_is_interrupted_leaves_the_report_where_it_was(cli, workspace, tmp_path, monkeypatch):
+    copied = tmp_path / "copy"
+    subprocess.run(["cp", "-r", workspace, copied], check=True)
+
+    def full(folder, name, data, private=False):
+        raise StorageError(f"can't write {name}: no space left", "free some space and run it again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "write", full)
+        assert cli("report", copied, MONDAY, "--redraw").status == 1
+    assert list(cli("report", copied, "--json").json) == [MONDAY, TUESDAY]
+    assert cli("report", copied, MONDAY, "--redraw").status == 0
+
+
+def test_what_is_printed_after_a_redraw_is_what_was_drawn(cli, workspace, tmp_path):
+    copied = tmp_path / "copy"
+    subprocess.run(["cp", "-r", workspace, copied], check=True)
+    record = copied / "reports" / MONDAY / "report.json"
+    old = json.loads(record.read_text())
+    record.write_text(json.dumps({**old, "verdict": "of an earlier version", "judged": []}))
+    found = cli("report", copied, MONDAY, "--redraw", "--json").json
+    assert found[MONDAY]["verdict"] == old["verdict"]
+    assert len(found[MONDAY]["judged"]) == 1
+
+
+def test_serving_prints_no_json(cli, workspace):
+    said = cli("report", workspace, "--serve", "--json")
+    assert (said.status, said.out) == (2, "")

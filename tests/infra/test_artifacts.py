@@ -62,6 +62,11 @@ def test_a_picture_lies_in_the_artifact_and_a_large_one_is_left_out():
     assert "large" not in found
 
 
+def test_pictures_stay_here_where_they_are_switched_off(monkeypatch):
+    monkeypatch.setenv(artifacts.PICTURES, "off")
+    assert shown_by(lambda: artifacts.picture("small", b"PNG", "Picture")) == {}
+
+
 def test_links_lead_to_buckets_and_files_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 

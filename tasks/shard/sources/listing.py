@@ -15,7 +15,7 @@ _HIDDEN_FILES = frozenset(["thumbs.db", "desktop.ini"])
 _HIDDEN_FOLDERS = frozenset(["__macosx"])
 MAGIC = re.compile(r"[*?\[]")
 # Right in a dataset's folder these tell of it: its licence, and its card.
-LICENCE = re.compile(r"(licen[cs]e|copying|notice)(\.(txt|md|rst))?", re.IGNORECASE)
+LICENCE = re.compile(r"(licen[cs]e|copying|notice)(\.(txt|md|rst))?", re.IGNORECASE | re.ASCII)
 CARD = "README.md"
 
 LAYOUTS = (

@@ -43,7 +43,7 @@ def test_a_source_without_one_is_said_to_state_none(tmp_path):
     config = config_of(tmp_path, folder_source(tmp_path / "in"))
     protect_all(config)
     found = files(config.destination)
-    assert "The source states none: ask its owner" in found["README.md"].decode()
+    assert "None was found with the source: ask its owner" in found["README.md"].decode()
     assert not [name for name in found if "licen" in name.lower()]
 
 
@@ -53,7 +53,7 @@ def test_one_that_the_source_drops_is_dropped(licensed):
     protect_all(licensed)
     found = files(licensed.destination)
     assert "LICENSE.txt" not in found
-    assert "The source states none" in found["README.md"].decode()
+    assert "None was found with the source" in found["README.md"].decode()
     assert problems(licensed) == []
 
 
@@ -86,3 +86,34 @@ def test_no_manifest_names_a_file_elsewhere(licensed, name):
 
     with pytest.raises(DataError, match=r"manifest\.json"):
         problems(licensed)
+
+
+def test_one_that_is_renamed_goes_when_shards_are_rewritten_too(licensed):
+    source = Path(licensed.source.url)
+    (source / "LICENSE.txt").rename(source / "LICENSE")
+    protect_all(licensed.model_copy(update={"coverage": licensed.coverage.model_copy(update={"fraction": 0.5})}))
+    found = files(licensed.destination)
+    assert "LICENSE.txt" not in found
+    assert found["LICENSE"] == TEXT
+    assert problems(licensed) == []
+
+
+def test_a_run_that_was_killed_before_the_manifest_goes_on_after_one_was_renamed(licensed):
+    source = Path(licensed.source.url)
+    (source / "LICENSE.txt").rename(source / "COPYING")
+    (Path(licensed.destination) / "manifest.json").unlink()
+    protect_all(licensed)
+    found = files(licensed.destination)
+    assert "LICENSE.txt" not in found
+    assert found["COPYING"] == TEXT
+    assert problems(licensed) == []
+
+
+def test_a_licence_of_somebody_else_in_the_destination_is_not_written_over(tmp_path):
+    from infra.errors import ConfigurationError
+
+    config = config_of(tmp_path, folder_source(tmp_path / "in"))
+    Path(config.destination).mkdir()
+    (Path(config.destination) / "LICENSE").write_bytes(b"of something else")
+    with pytest.raises(ConfigurationError, match="already holds 1 files, such as LICENSE"):
+        protect_all(config)

@@ -8,8 +8,12 @@ from infra.errors import ConfigurationError, DataError
 from infra.lease import LOCK
 from infra.storage import Folder
 from schemas.card import Worth
+from schemas.coverage import Coverage
 from schemas.protect import ProtectedManifest
+from tasks.report.worth import worths
+from tasks.report.write import write_report
 from tasks.rewrite.publish import state_worth
+from tests.tasks.report.helpers import context, grid_of_runs, protected_set, run, seeds
 from tests.tasks.rewrite.helpers import config_of, files, folder_source, protect_all
 
 SAID = (
@@ -26,6 +30,7 @@ def copy(tmp_path):
     manifest = protect_all(config)
     fields = {"report": "20261128-020000-aaaa", "created": "2026-11-28T02:00:00+00:00", "victim": "resnet18"}
     fields |= {"judgement": "undone", "countermeasure": "jpeg-10", "reached": 81.25, "ceiling": 85.5, "tried": 24}
+    fields |= {"chance": 50.0}
     return config, Worth.model_validate({**fields, "digest": manifest.dataset.digest})
 
 
@@ -90,3 +95,23 @@ def test_it_is_refused_while_a_run_writes_the_copy(copy):
     with pytest.raises(ConfigurationError, match="a run writes"):
         state_worth(Folder(config.destination), worth)
     assert "is a matter of measurement" in card(config)
+
+
+def test_what_was_measured_on_some_classes_is_said_of_these(tmp_path):
+    config = config_of(tmp_path, folder_source(tmp_path / "in"), coverage=Coverage(classes=("cat",)))
+    manifest = protect_all(config)
+    fields = {"report": "r", "created": "2026-11-28", "victim": "tiny", "countermeasure": "none", "reached": 5.0}
+    fields |= {"judgement": "holds", "ceiling": 80.0, "chance": 50.0, "tried": 1, "digest": manifest.dataset.digest}
+    state_worth(Folder(config.destination), Worth.model_validate(fields))
+    assert "reaches 5.00 % on clean test pictures of the protected classes (clean ceiling 80.00 %)" in card(config)
+
+
+def test_victims_and_countermeasures_are_counted_together(tmp_path):
+    runs = [*grid_of_runs(), *seeds("none", "none", 90.0, victim="screen"), run(victim="screen", accuracy=14.0)]
+    told = context(protected=(protected_set(destination="s3://out/digits", digest="d" * 64),))
+    folder = Folder(str(tmp_path))
+    record = write_report(folder, runs, told, {}, {})
+    ((place, worth),) = worths(folder, "r", record)
+    assert place == "s3://out/digits"
+    assert (worth.tried, worth.chance, worth.victim, worth.countermeasure) == (3, 10.0, "tiny", "jpeg-10")
+    assert (worth.reached, worth.ceiling, worth.digest) == (70.0, 80.0, "d" * 64)

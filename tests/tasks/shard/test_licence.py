@@ -64,3 +64,50 @@ def test_what_is_no_place_has_none(url):
 def test_a_dataset_card_may_state_one(source, card, expected):
     source.write("README.md", card)
     assert licence.stated(source.url) == expected
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        (b"\xef\xbb\xbf---\nlicense: mit\n---\n", "mit"),
+        (b"---\nlicense: mit # as it was\n---\n", "mit"),
+        (b"---\nlicense:\n- cc0-1.0\ntags: [a]\n---\n", "cc0-1.0"),
+        (b"---\nlicense:\n  - cc0-1.0\n---\n", "cc0-1.0"),
+        (b"---\nlicense:\n- mit\n- gpl-3.0\n---\n", None),
+        (b"---\nlicense:\ntags: [a]\n---\n", None),
+    ],
+)
+def test_front_matter_as_people_write_it(source, card, expected):
+    source.write("README.md", card)
+    assert licence.stated(source.url) == expected
+
+
+def test_no_link_is_followed_out_of_the_dataset(tmp_path):
+    (tmp_path / "secret").write_text("of this machine")
+    (tmp_path / "in").mkdir()
+    for name in ("LICENSE", "README.md"):
+        (tmp_path / "in" / name).symlink_to(tmp_path / "secret")
+    assert licence.files(str(tmp_path / "in")) == {}
+    assert licence.stated(str(tmp_path / "in")) is None
+
+
+@pytest.mark.parametrize(("error", "passes"), [(PermissionError(13, "no"), False), (OSError(5, "broken"), True)])
+def test_a_folder_that_can_be_read_and_not_listed_has_none(source, monkeypatch, error, passes):
+    def ls(*_, **__):
+        raise error
+
+    monkeypatch.setattr(type(Folder(source.url).fs), "ls", ls)
+    if not passes:
+        assert licence.files(source.url) == {}
+        assert licence.stated(source.url) is None
+        return
+    from infra.errors import StorageError
+
+    with pytest.raises(StorageError):
+        licence.files(source.url)
+
+
+def test_one_that_is_too_large_is_named(source):
+    source.write("LICENSE", bytes(licence.MOST_BYTES + 1))
+    source.write("NOTICE", TEXT)
+    assert licence.too_large(source.url) == ["LICENSE"]
