@@ -1,6 +1,9 @@
 """Looking ahead: `plan` takes every option of `protect`, and counts what the fit would see."""
 
 import itertools
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -16,6 +19,7 @@ from schemas.protect import ProtectConfig
 from tests.flows.cli_helpers import Places, sample
 from tests.tasks.shard.helpers import picture
 
+ROOT = Path(__file__).parents[2]
 QUICK = ErrorMinimizing(widths=(4, 4, 4, 4), model_steps=1, steps=1, perturb_steps=1, batch_size=8)
 
 
@@ -53,6 +57,12 @@ def config(places, **changes):
 
 def test_it_takes_every_option_of_protect():
     assert options_of("plan") == options_of("protect")
+
+
+def test_it_looks_without_prefect():
+    code = "import sys, flows.plan; print('prefect' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_line_of_protects_can_be_told_in_advance(cli, tmp_path):

@@ -44,9 +44,11 @@ def told(module: str, home: Path, **given: str) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["flows.protect", "flows.plan", "flows.evaluate", "flows.reproduce", "flows.demo"])
-def test_a_flow_is_quiet_and_patient_from_the_first_import(module: str, tmp_path: Path):
-    assert told(module, tmp_path) == ["1", "false", "120"]
+@pytest.mark.parametrize(
+    "module", ["flows.protect", "flows.protect_bucket", "flows.evaluate", "flows.reproduce", "flows.demo"]
+)
+def test_a_flow_is_quiet_and_patient_from_the_first_import(name: str, tmp_path: Path):
+    assert told(f"flows.{name}", tmp_path) == ["1", "false", "120"]
 
 
 def test_what_a_user_has_set_stands(tmp_path: Path):

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.dataset import DatasetManifest, SourceSpec
-from tasks.shard import sample, stage
+from tasks.shard import done, sample, stage
 from tests.tasks.shard.helpers import picture, tarred
 
 
@@ -59,6 +59,6 @@ def test_another_dataset_in_the_same_workspace_has_a_size_of_its_own(tmp_path):
 def test_a_manifest_that_can_not_be_read_is_made_anew(tmp_path, damage, heard):
     put(tmp_path / "in", "a", 16)
     first = indexed(tmp_path / "in", tmp_path / "work")
-    (tmp_path / "work" / stage.MANIFEST).write_bytes(damage)
+    (tmp_path / "work" / done.MANIFEST).write_bytes(damage)
     assert indexed(tmp_path / "in", tmp_path / "work") == first
     assert heard == []
