@@ -70,7 +70,9 @@ def examples(copy: str, clean: SourceSpec, size: int, most: int) -> tuple[np.nda
 
 
 def of_one_shard(copy: str, clean: SourceSpec, side: int, most: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """The same of classes that the copy's first shard has, at their typical size or `side`; no other shard is read.
+    """The same of classes that one shard of the copy has, at their typical size or `side`; no other shard is read.
+
+    It is the smallest that has so many samples: a shard is read whole, from both places.
 
     None when no shard of the copy has a picture and a source.
     """
@@ -78,7 +80,8 @@ def of_one_shard(copy: str, clean: SourceSpec, side: int, most: int) -> tuple[np
     shards = [one for one in pair.manifest.shards if one.samples and one.name in pair.clean.units]
     if not shards:
         return None
-    size, found = min(side, typical_side(pair.manifest)), pair.one_of_each(shards[0].name, most)
+    chosen = min(shards, key=lambda one: (one.samples < most, one.bytes))
+    size, found = min(side, typical_side(pair.manifest)), pair.one_of_each(chosen.name, most)
     before = np.stack([_pixels(pair.clean, original, size) for _, original in found])
     return before, np.stack([_pixels(pair.stored, stored, size) for stored, _ in found])
 

@@ -243,3 +243,21 @@ def test_examples_are_the_first_of_each_class(copies, name, most):
     before, after = shard_sets.examples(copy, config.clean, 8, most)
     assert torch.equal(torch.from_numpy(before), clean.images[places])
     assert torch.equal(torch.from_numpy(after), stored.images[places])
+
+
+def test_pictures_to_show_come_from_the_smallest_shard_that_has_enough(tmp_path, monkeypatch):
+    for number, samples in enumerate((12, 2, 4, 12)):
+        tar_source(tmp_path / "in", 1, samples, first=number)
+    config = config_of(tmp_path, tar_source(tmp_path / "in", 0))
+    protect_all(config)
+    read, one_of_each = [], originals.Both.one_of_each
+
+    def noted(pair, shard, most):
+        read.append(shard)
+        return one_of_each(pair, shard, most)
+
+    monkeypatch.setattr(originals.Both, "one_of_each", noted)
+    before, after = shard_sets.of_one_shard(config.destination, config.source, 160, 3)
+    assert read == ["train-000002.tar"]
+    assert before.shape == after.shape == (2, 8, 8, 3)
+    assert 0 < abs(before.astype(int) - after.astype(int)).max() <= 8
