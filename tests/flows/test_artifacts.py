@@ -8,7 +8,12 @@ import json
 import pytest
 from PIL import Image
 from prefect import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
 from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
@@ -23,7 +28,8 @@ def newest_run() -> tuple[FlowRun, dict[str, Artifact], set[str]]:
         (run,) = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=1)
         of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
         found = client.read_artifacts(artifact_filter=of_run)
-        tasks = {each.name for each in client.read_task_runs() if each.flow_run_id == run.id}
+        same_run = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+        tasks = {each.name for each in client.read_task_runs(flow_run_filter=same_run)}
     return run, {str(each.key): each for each in found}, tasks
 
 

@@ -4,18 +4,26 @@ import base64
 import json
 import math
 from typing import Any
+from uuid import UUID
 
 import httpx
 import numpy as np
 import pytest
 from prefect import flow, get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
 from prefect.runtime import flow_run
 
 from infra import artifacts, progress
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+def artifacts_of(run: str) -> dict[str, Artifact]:
+    """The artifacts of a flow run, by key."""
+    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(run)]))
+    with get_client(sync_client=True) as client:
+        return {str(each.key): each for each in client.read_artifacts(artifact_filter=of_run)}
 
 
 def shown_by(body: Any) -> dict[str, Artifact]:
@@ -26,11 +34,7 @@ def shown_by(body: Any) -> dict[str, Artifact]:
         body()
         return str(flow_run.id)
 
-    with get_client(sync_client=True) as client:
-        found = client.read_artifacts(
-            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[shows()]))
-        )
-    return {str(each.key): each for each in found}
+    return artifacts_of(shows())
 
 
 def test_a_table_holds_what_json_can_and_no_link():
@@ -87,12 +91,8 @@ def test_progress_is_kept_up_to_date(monkeypatch):
         with artifacts.shown_progress():
             progress.start("rewrite", 4, "shards")
             progress.advance("rewrite", 1, "<b>name.tar", 100)
-            with get_client(sync_client=True) as client:
-                seen.extend(
-                    (float(str(each.data)), str(each.description))
-                    for each in client.read_artifacts()
-                    if each.key == "progress-rewrite" and str(each.flow_run_id) == flow_run.id
-                )
+            shown = artifacts_of(str(flow_run.id))["progress-rewrite"]
+            seen.append((float(str(shown.data)), str(shown.description)))
             progress.advance("rewrite", 3, "", 0)
             progress.finish("rewrite")
         progress.start("index", 1, "shards")  # nobody listens any more
@@ -121,13 +121,13 @@ def test_a_server_that_is_not_reached_stops_no_work(monkeypatch):
 
 
 def test_outside_a_run_nothing_is_shown():
+    with artifacts.shown_progress():
+        progress.start("outside", 2, "shards")
+        progress.finish("outside")
+    artifacts.table("rows-outside", [{"a": 1}], "Rows")
+    artifacts.markdown("text-outside", "text", "Text")
+    artifacts.link("link-outside", "s3://bucket/report.html", "report.html")
+    artifacts.picture("picture-outside", b"png", "Picture")
+    names = ["progress-outside", *(f"{kind}-outside" for kind in ("rows", "text", "link", "picture"))]
     with get_client(sync_client=True) as client:
-        before = len(client.read_artifacts())
-        with artifacts.shown_progress():
-            progress.start("rewrite", 2, "shards")
-            progress.finish("rewrite")
-        artifacts.table("rows", [{"a": 1}], "Rows")
-        artifacts.markdown("text", "text", "Text")
-        artifacts.link("link", "s3://bucket/report.html", "report.html")
-        artifacts.picture("picture", b"png", "Picture")
-        assert len(client.read_artifacts()) == before
+        assert client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=names))) == []

@@ -44,9 +44,7 @@ def told(module: str, home: Path, **given: str) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.parametrize(
-    "module", ["flows.protect", "flows.protect_bucket", "flows.evaluate", "flows.reproduce", "flows.demo"]
-)
+@pytest.mark.parametrize("name", ["protect", "protect_bucket", "evaluate", "reproduce", "demo"])
 def test_a_flow_is_quiet_and_patient_from_the_first_import(name: str, tmp_path: Path):
     assert told(f"flows.{name}", tmp_path) == ["1", "false", "120"]
 
