@@ -1,6 +1,10 @@
 """What of a protect run is done already, by its markers; nothing is written, no picture is looked at."""
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from infra.errors import ConfigurationError, DataError
 from infra.keyring import known_key
@@ -14,6 +18,10 @@ from tasks.noise.fit_data import wanted_samples
 from tasks.rewrite import shard as shards
 from tasks.shard import done, sample, source
 from tasks.shard.index import lost, merge
+
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
+_READERS = 16  # a look at one object costs a bucket tens of milliseconds
 
 
 @dataclass(frozen=True)
@@ -63,19 +71,24 @@ def look(config: ProtectConfig, plan: SourcePlan) -> DoneAlready:
     if noise is None or classes is None:
         return DoneAlready(private.indices, noise)
     job = shards.Job(config, private.manifest.heading, classes, noise, key)
-    rewritten = [marker for each in private.manifest.shards if (marker := shards.done(job, each)) is not None]
-    return DoneAlready(private.indices, noise, tuple(rewritten))
+    return DoneAlready(private.indices, noise, _found(partial(shards.done, job), private.manifest.shards))
 
 
 def _see(config: ProtectConfig, spec: SourceSpec, plan: SourcePlan, place: str) -> _Seen:
     folder, spec = Folder(config.workspace).child(place), source.spelled(spec)
-    found = [index for unit in plan.units if (index := done.finished(folder, spec, unit)) is not None]
+    found = _found(partial(done.finished, folder, spec), plan.units)
     whole = len(found) == len(plan.units)
-    return _Seen(tuple(found), _manifest(folder, spec, plan, found, whole), whole)
+    return _Seen(found, _manifest(folder, spec, plan, found, whole), whole)
+
+
+def _found(look_up: Callable[[_Item], _Found | None], items: Sequence[_Item]) -> tuple[_Found, ...]:
+    """What is there for some of the items, in their order."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        return tuple(found for found in pool.map(look_up, items) if found is not None)
 
 
 def _manifest(
-    folder: Folder, spec: SourceSpec, plan: SourcePlan, indices: list[ShardIndex], whole: bool
+    folder: Folder, spec: SourceSpec, plan: SourcePlan, indices: tuple[ShardIndex, ...], whole: bool
 ) -> DatasetManifest | None:
     """The manifest of what is indexed, which a new shard of known classes would only lengthen; None when nothing is."""
     if not indices:
