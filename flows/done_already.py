@@ -26,9 +26,13 @@ _READERS = 16  # a look at one object costs a bucket tens of milliseconds
 
 @dataclass(frozen=True)
 class DoneAlready:
-    """The part of a job that a run would skip: indexed shards, the noise, rewritten shards."""
+    """The part of a job that a run would skip: indexed shards, the noise, rewritten shards.
 
-    indexed: tuple[ShardIndex, ...] = ()
+    `side`: pixels a side at which its noise is made; None while nothing is indexed.
+    """
+
+    indexed: tuple[ShardIndex, ...]
+    side: int | None = None
     noise: NoiseRecord | None = None
     rewritten: tuple[ProtectedShard, ...] = ()
 
@@ -53,10 +57,12 @@ def look(config: ProtectConfig, plan: SourcePlan) -> DoneAlready:
         public = _see(config, config.public, source.plan(source.spelled(config.public)), "public")
     key = known_key(Folder(config.workspace), config.key_file, _block(config))
     theirs = public.manifest if public else None
-    if private.manifest is None or key is None or (public is not None and theirs is None):
+    if private.manifest is None:
         return DoneAlready(private.indices)
-    fit_on = identity.together(config, private.manifest, theirs)
     size = sample.working_size(private.manifest, config.method.working_size)
+    if key is None or (public is not None and theirs is None):
+        return DoneAlready(private.indices, size)
+    fit_on = identity.together(config, private.manifest, theirs)
     noise = None
     # Noise made picture by picture is not done while a shard is not indexed; other noise does not depend on it.
     whole = private.whole and (public is None or public.whole)
@@ -69,9 +75,9 @@ def look(config: ProtectConfig, plan: SourcePlan) -> DoneAlready:
             raise
         classes = None  # a class that seems to be missing may lie in what is not indexed yet
     if noise is None or classes is None:
-        return DoneAlready(private.indices, noise)
+        return DoneAlready(private.indices, size, noise)
     job = shards.Job(config, private.manifest.heading, classes, noise, key)
-    return DoneAlready(private.indices, noise, _found(partial(shards.done, job), private.manifest.shards))
+    return DoneAlready(private.indices, size, noise, _found(partial(shards.done, job), private.manifest.shards))
 
 
 def _see(config: ProtectConfig, spec: SourceSpec, plan: SourcePlan, place: str) -> _Seen:

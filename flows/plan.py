@@ -9,8 +9,7 @@ from flows import done_already
 from infra.devices import device_kind, free_memory, pick_device
 from infra.errors import DataError
 from infra.keys import BucketKey
-from infra.storage import Folder
-from schemas.dataset import DatasetManifest, SourcePlan, SourceSpec
+from schemas.dataset import SourcePlan, SourceSpec
 from schemas.plan import JobPlan
 from schemas.protect import ProtectConfig
 from tasks.nn.batches import FitData
@@ -22,7 +21,6 @@ from tasks.noise.journal import Unkept
 from tasks.rewrite.places import check_apart
 from tasks.rewrite.protect import Plan, protect
 from tasks.shard import source
-from tasks.shard.done import MANIFEST
 from tasks.shard.pictures import decode, is_sound
 from tasks.shard.sample import LARGEST_WORKING_SIZE
 from tasks.shard.samples import Sample
@@ -48,7 +46,7 @@ def look_ahead(config: ProtectConfig) -> JobPlan:
     to_index = len(samples) * (len(plan.units) - len(done.indexed))
     count = to_index + sum(each.record.samples for each in done.indexed)
     to_rewrite = count - sum(each.samples for each in done.rewritten)
-    size = config.method.working_size or _known_side(config) or _own_side(sound[0], spec.max_pixels)
+    size = config.method.working_size or done.side or _own_side(sound[0], spec.max_pixels)
     fitted_on, classes = _fit_data(config, count, len({one.label for one in samples}))
     fit_seconds, rewrite_seconds, bytes_out = _probe(config, sound, size, fitted_on)
     bytes_each = sum(len(one.picture) for one in sound) / len(sound)
@@ -78,15 +76,6 @@ def _first(spec: SourceSpec, plan: SourcePlan) -> list[Sample]:
     if not found:
         raise _no_picture(spec)
     return found
-
-
-def _known_side(config: ProtectConfig) -> int | None:
-    """The typical side that the job's workspace keeps, when it has indexed this source."""
-    try:
-        known = Folder(config.workspace).child("dataset").load(MANIFEST, DatasetManifest)
-    except DataError:  # of another version, or damaged: a run makes it anew
-        return None
-    return known.typical_side if known is not None and known.source.url == source.spelled(config.source).url else None
 
 
 def _own_side(sample: Sample, max_pixels: int) -> int:

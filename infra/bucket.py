@@ -16,6 +16,7 @@ from typing import Any
 
 from fsspec.asyn import sync
 
+from infra.media import media_type
 from infra.storage_errors import answer_of, broke_off, is_of_network
 
 _MARK = "unlearnable-write"  # metadata of a conditional put: whose it was, if the answer is lost
@@ -24,15 +25,6 @@ _FAILED = {"PreconditionFailed", "412", "NoSuchKey"}  # the last: what If-Match 
 _PUT_TRIES = 5
 _READ_TRIES = 3
 _MD5 = re.compile(r"[0-9a-f]{32}")
-# What a browser shall show instead of save, when it comes by a presigned link.
-_CONTENT_TYPES = {
-    "html": "text/html; charset=utf-8",
-    "md": "text/markdown; charset=utf-8",
-    "csv": "text/csv; charset=utf-8",
-    "json": "application/json",
-    "svg": "image/svg+xml",
-    "png": "image/png",
-}
 # Buckets, by filesystem, in which an ETag has been the MD5 of its object: there, another MD5 means other bytes.
 _with_md5: "weakref.WeakKeyDictionary[Any, set[str]]" = weakref.WeakKeyDictionary()
 
@@ -67,7 +59,7 @@ def read(fs: Any, path: str) -> bytes:
 
 def content_type(name: str) -> dict[str, str]:
     """What a put has to say so that a browser knows what the object `name` is; {} where it need not know."""
-    found = _CONTENT_TYPES.get(name.rpartition(".")[2])
+    found = media_type(name)
     return {} if found is None else {"ContentType": found}
 
 

@@ -113,14 +113,14 @@ def _day(asked: str | None) -> str | None:
 def _compare(workspace: str, first: str, second: str, json_: bool) -> None:
     from rich.console import Console
 
-    from tasks.report import index
+    from tasks.report import index, shown
     from tasks.report.compare import compare
     from tasks.report.terminal import text_table
 
     found = compare(index.side_of(workspace, first), index.side_of(workspace, second))
     if json_:
         tables = {"settings": found.settings, "cells": found.cells}
-        rows = {name: [dict(zip(table.head, row, strict=True)) for row in table.rows] for name, table in tables.items()}
+        rows = {name: shown.rows(table) for name, table in tables.items()}
         options.print_json({"first": first, "second": second, "sentences": list(found.sentences), **rows})
         return
     console = Console(highlight=False)

@@ -11,17 +11,13 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 
 from infra.errors import ConfigurationError, UnlearnableError
+from infra.media import media_type
 from tasks.report import index
 from tasks.report.compare import compare
 from tasks.report.html import render_comparison, render_index
 
 _HOST = "127.0.0.1"
-_MEDIA = {
-    "report.html": "text/html; charset=utf-8",
-    "report.md": "text/markdown; charset=utf-8",
-    "results.csv": "text/csv; charset=utf-8",
-    "results.parquet": "application/vnd.apache.parquet",
-}
+_FILES = ("report.html", "report.md", "results.csv", "results.parquet")
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Asked = Annotated[str, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -49,10 +45,10 @@ def desk(workspace: str) -> FastAPI:
 
     @app.get("/{name}/{file}")
     def show_file(name: Name, file: str) -> Response:
-        if file not in _MEDIA:
-            raise ConfigurationError(f"reports have no {file}", f"ask for {', '.join(_MEDIA)}")
+        if file not in _FILES:
+            raise ConfigurationError(f"reports have no {file}", f"ask for {', '.join(_FILES)}")
         report = index.one_of(index.listed(workspace), workspace, name)
-        return Response(index.reports_of(workspace).child(report.name).read(file), media_type=_MEDIA[file])
+        return Response(index.reports_of(workspace).child(report.name).read(file), media_type=media_type(file))
 
     return app
 

@@ -33,11 +33,6 @@ class Picture:
     width: int | None = None
     spec: Mapping[str, Any] | None = None
 
-    @property
-    def media(self) -> str:
-        """Media type by the file's ending."""
-        return "image/svg+xml" if self.name.endswith(".svg") else "image/png"
-
 
 def drawn(name: str, chart: Chart, caption: str, alt: str) -> Picture:
     """A chart as a figure."""

@@ -12,6 +12,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from infra.media import media_type
 from tasks.report.compare import Comparison
 from tasks.report.gallery import Picture
 from tasks.report.index import INDEX_HEAD, Listed, index_rows
@@ -93,4 +94,4 @@ def _packed() -> str:
 
 
 def _data_url(picture: Picture) -> str:
-    return f"data:{picture.media};base64,{base64.b64encode(picture.data).decode()}"
+    return f"data:{media_type(picture.name)};base64,{base64.b64encode(picture.data).decode()}"

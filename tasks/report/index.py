@@ -12,8 +12,6 @@ from tasks.report.display import MISSING, accuracy, capital, share
 from tasks.report.read import CONTEXT, MARKER, read_frame
 from tasks.report.summary import summarise
 
-FILES = ("report.html", "report.md", "results.csv", "results.parquet")
-
 
 @dataclass(frozen=True)
 class Listed:
